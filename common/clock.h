@@ -1,0 +1,30 @@
+/*
+ * clock: the times that rectools writes and reads, all in UTC.
+ *
+ *	2025-09-05T10:00:00.123456789Z   records (RFC 3339); the fraction is left out when it is zero
+ *	2025-09-05 10:00:00.123456       the existing application's columns
+ *	20250905T100000Z                 names of runs and files
+ */
+#ifndef REC_CLOCK_H
+#define REC_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define CLOCK_TEXT_MAX 40
+
+/* Now, from the real-time clock. */
+struct timespec clock_now(void);
+/* Monotonic nanoseconds, for intervals. */
+int64_t clock_monotonic_ns(void);
+
+/* Each writes into out (CLOCK_TEXT_MAX bytes) and returns it. */
+char *clock_rfc3339(struct timespec t, char *out);
+char *clock_column(struct timespec t, char *out); /* always six digits of fraction */
+char *clock_compact(struct timespec t, char *out);
+
+/* True when s is a time as clock_rfc3339 writes it, with or without a fraction. */
+bool clock_is_rfc3339(const char *s);
+
+#endif

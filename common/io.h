@@ -1,0 +1,73 @@
+/*
+ * io: files, so that every instant is a legal place to die.
+ *
+ * A file appears under its final name only whole. There is one way to create a file:
+ *
+ *	if (io_new_open(&f, dirfd, "name.wav", e) == -1) ...
+ *	io_write(f.fd, p, len, e) ...
+ *	io_new_commit(&f, e)          fsync, rename without replacing, fsync of the folder
+ *	io_new_close(&f)              always; removes the temporary file when it was not committed
+ *
+ * The temporary file is in the same folder and named ".rec-NAME.XXXXXXXX.tmp".
+ *
+ * Errors that are one file's own (missing, denied, unreadable, unsafe_path) are of class ERR_ITEM; a full
+ * disk and the like are ERR_SYSTEM with the errno. User files are read with pread, never mapped.
+ */
+#ifndef REC_IO_H
+#define REC_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "mem.h"
+
+/* A regular file for reading, named by the user: links are followed. Never blocks on a FIFO. */
+int io_open(int dirfd, const char *path, struct err *e);
+/* A regular file for reading, whose name is not trusted: it is resolved beneath dirfd or refused. */
+int io_open_beneath(int dirfd, const char *name, struct err *e);
+/* As fstatat on such a name; the final component may be a link that stays beneath. */
+int io_stat_beneath(int dirfd, const char *name, struct stat *st, struct err *e);
+/* A folder, or -1 and *e (ERR_ITEM). */
+int io_open_dir(int dirfd, const char *path, struct err *e);
+/* Makes the folders of path that are missing, each made durable. */
+int io_make_dirs(int dirfd, const char *path, struct err *e);
+
+/* len bytes unless the file ends before: returns what was read, or -1. */
+ssize_t io_pread(int fd, void *p, size_t len, uint64_t offset, struct err *e);
+int io_write(int fd, const void *p, size_t len, struct err *e);
+int io_fsync(int fd, const char *what, struct err *e);
+/* A whole small file, at most max bytes (more is an error). */
+int io_read_file(int dirfd, const char *path, size_t max, struct buf *out, struct err *e);
+
+struct io_new {
+	int fd;	    /* for writing; -1 when closed */
+	int dirfd;  /* borrowed */
+	char *name; /* final */
+	char *temp;
+};
+
+int io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e);
+/* Mode of the file under its final name; 0600 until then. Replaces only when told to. */
+int io_new_commit(struct io_new *f, mode_t mode, bool replace, struct err *e);
+void io_new_close(struct io_new *f);
+
+/*
+ * Moves or removes a name and makes it durable (fsync of each folder). io_rename never replaces:
+ * EEXIST is an error.
+ */
+int io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
+int io_unlink(int dirfd, const char *name, struct err *e);
+/* Removes temporary files that io_new_open left in a folder when a run was killed. */
+int io_sweep_temps(int dirfd, struct err *e);
+
+/* Bytes that an unprivileged writer may still write on the file system of fd. */
+int io_free_bytes(int fd, uint64_t *out, struct err *e);
+
+/* An exclusive lock on an open folder, held until the descriptor is closed: 1, 0 when somebody else holds it. */
+int io_try_lock(int dirfd, struct err *e);
+
+#endif
