@@ -20,10 +20,12 @@ LDFLAGS_ALL := -pthread $(LDFLAGS) $(SANITIZE)
 LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 
 # The link table: what each tool is made of, lowest layer first.
-BASE := utf8 err mem clock io hash json
-META := $(BASE) chunk audio record config work catalogue journal run archive tool
-rec-meta_MODULES := $(META) adopt remove
-rec-migrate_MODULES := $(META) migrate rollback metrics
+BASE := utf8 err mem idset clock hash json io
+AUDIO := chunk framing source levels wrap verdict audio
+CATALOGUE := config record rowimage catalogue catalogue_list archive journal rollback run volume survey
+TOOL := work table tool
+rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) enrol adopt edit
+rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) enrol verify metrics
 TOOLS := rec-meta rec-migrate
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))

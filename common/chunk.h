@@ -43,10 +43,13 @@ struct chunk_layout {
 	uint64_t audio_offset;	/* first byte of audio */
 	uint64_t audio_declared; /* bytes of audio that the header claims */
 	uint64_t audio_size;	/* bytes of audio that are there (see the flags) */
-	bool truncated;		/* the header claims more than the file holds, plausibly cut */
+	bool truncated;		/* the header claims more than the file holds, plausibly cut: audio, or
+				   (audio_size == audio_declared) only a chunk behind it */
 	bool open_header;	/* sizes 0 or a placeholder: the writer died before it wrote them, and
 				   the audio runs to the end of the file */
 	bool short_header;	/* audio goes on behind the declared end: the sizes are stale */
+	bool outer_mismatch;	/* the audio's chunk is whole, yet the outermost size (0, a placeholder, more
+				   than the file, less than the audio) or COMM's frame count disagrees */
 	bool duplicate_fmt;	/* a second fmt or COMM chunk: no decoder is to see it (libsndfile #1108) */
 	uint64_t junk_offset, junk_size; /* bytes after the last chunk that are neither chunk nor audio */
 };

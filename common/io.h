@@ -16,6 +16,8 @@
 #ifndef REC_IO_H
 #define REC_IO_H
 
+#include <dirent.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +25,7 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "hash.h"
 #include "mem.h"
 
 /* A regular file for reading, named by the user: links are followed. Never blocks on a FIFO. */
@@ -36,8 +39,19 @@ int io_open_dir(int dirfd, const char *path, struct err *e);
 /* Makes the folders of path that are missing, each made durable. */
 int io_make_dirs(int dirfd, const char *path, struct err *e);
 
+/* The entries of an open folder, to read and close with readdir and closedir; dirfd stays open. */
+DIR *io_list(int dirfd, struct err *e);
+/* 1, 0, or -1 and *e. */
+int io_dir_is_empty(int dirfd, struct err *e);
+
 /* len bytes unless the file ends before: returns what was read, or -1. */
 ssize_t io_pread(int fd, void *p, size_t len, uint64_t offset, struct err *e);
+/*
+ * The digest of a whole file by one read (io_pread's errors): HASH_XXH3_128 or HASH_SHA256, in hexadecimal. With
+ * fresh, the medium is asked and not the page cache. stop and bytes_done as in audio.h, or NULL.
+ */
+int io_digest(int fd, int kind, bool fresh, const atomic_int *stop, atomic_ullong *bytes_done,
+    char out[HASH_SHA256_HEX], struct err *e);
 int io_write(int fd, const void *p, size_t len, struct err *e);
 int io_fsync(int fd, const char *what, struct err *e);
 /* A whole small file, at most max bytes (more is an error). */
@@ -60,6 +74,13 @@ void io_new_close(struct io_new *f);
  * EEXIST is an error.
  */
 int io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
+/*
+ * As io_rename, also from one file system to another: copied, read back and compared, made durable, and only
+ * then removed at the old place.
+ */
+int io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
+/* Copies a file's bytes under a new name in a folder, read back and compared; never replaces. */
+int io_copy(int fd, int to_dirfd, const char *to, mode_t mode, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);
 /* Removes temporary files that io_new_open left in a folder when a run was killed. */
 int io_sweep_temps(int dirfd, struct err *e);
@@ -69,5 +90,7 @@ int io_free_bytes(int fd, uint64_t *out, struct err *e);
 
 /* An exclusive lock on an open folder, held until the descriptor is closed: 1, 0 when somebody else holds it. */
 int io_try_lock(int dirfd, struct err *e);
+/* Whether somebody holds that lock now: 1, 0, -1. */
+int io_is_locked(int dirfd, struct err *e);
 
 #endif

@@ -48,19 +48,20 @@ int json_put_str(struct json *obj, const char *key, const char *v, struct err *e
  */
 int json_put_bytes(struct json *obj, const char *key, const char *v, size_t len, struct err *e);
 int json_append(struct json *array, struct json *v, struct err *e);
+int json_append_str(struct json *array, const char *v, struct err *e);
 void json_del(struct json *obj, const char *key);
 
 /* NULL when the key is absent (or obj is not an object). */
 struct json *json_get(const struct json *obj, const char *key);
 /* NULL when it is not a string. The string may hold NULs when len is asked for. */
 const char *json_get_str(const struct json *obj, const char *key);
-const char *json_str(const struct json *v, size_t *len);
+const char *json_to_str(const struct json *v, size_t *len);
 /* False, and *out untouched, when it is not such a number. json_get_real takes integers too. */
 bool json_get_int(const struct json *obj, const char *key, int64_t *out);
 bool json_get_real(const struct json *obj, const char *key, double *out);
-bool json_int(const struct json *v, int64_t *out);
-bool json_real(const struct json *v, double *out);
-bool json_true(const struct json *v);
+bool json_to_int(const struct json *v, int64_t *out);
+bool json_to_real(const struct json *v, double *out);
+bool json_to_bool(const struct json *v);
 /*
  * What json_put_bytes put: 1 and a NUL-terminated copy in *out (the caller frees) of *len bytes,
  * 0 when neither key is there, -1 and *e (bad_record, or memory) when it is malformed.

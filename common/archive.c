@@ -1,0 +1,167 @@
+#include "archive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "mem.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static const enum config_key path_keys[FOLDERS] = {CONFIG_RAW_PATH, CONFIG_EDITED_PATH, CONFIG_TEMP_PATH,
+    CONFIG_BACKUP_PATH};
+
+const char *
+archive_folder_name(enum folder f)
+{
+	static const char *const names[FOLDERS] = {"raw", "edited", "temp", "backup"};
+
+	return names[f];
+}
+
+/* A folder of the archive, or -1 when it is absent; any other failure is an error. */
+static int
+open_folder(const char *path, int *fd, struct err *e)
+{
+	if ((*fd = io_open_dir(AT_FDCWD, path, e)) == -1 && e->sys != ENOENT) {
+		e->class = ERR_SYSTEM;
+		return -1;
+	}
+	return 0;
+}
+
+int
+archive_open(struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e)
+{
+	const char *db, *slash;
+
+	*a = (struct archive){.folders = {-1, -1, -1, -1}, .journal = -1};
+	if ((a->config = config_load(AT_FDCWD, environment, e)) == NULL)
+		goto fail;
+	for (int f = 0; f < FOLDERS; f++) {
+		a->paths[f] = config_str(a->config, path_keys[f]);
+		if (open_folder(a->paths[f], &a->folders[f], e) == -1)
+			goto fail;
+	}
+	db = config_database(a->config);
+	slash = strrchr(db, '/');
+	a->journal_path = slash == NULL ? mem_str("journal", e) : mem_fmt(e, "%.*s/journal", (int)(slash - db), db);
+	if (a->journal_path == NULL || open_folder(a->journal_path, &a->journal, e) == -1)
+		goto fail;
+	a->catalogue_opts = (struct catalogue_opts){
+	    .path = db,
+	    .raw_path = a->paths[FOLDER_RAW],
+	    .edited_path = a->paths[FOLDER_EDITED],
+	    .timeout_s = config_int(a->config, CONFIG_DB_TIMEOUT_S),
+	    .retries = config_int(a->config, CONFIG_DB_RETRIES),
+	    .write = write,
+	    .stop = stop,
+	};
+	if ((a->catalogue = catalogue_open(&a->catalogue_opts, e)) == NULL)
+		goto fail;
+	return 0;
+fail:
+	archive_close(a);
+	return -1;
+}
+
+void
+archive_close(struct archive *a)
+{
+	catalogue_close(a->catalogue);
+	config_free(a->config);
+	for (int f = 0; f < FOLDERS; f++)
+		if (a->folders[f] != -1)
+			close(a->folders[f]);
+	if (a->journal != -1)
+		close(a->journal);
+	free(a->journal_path);
+	*a = (struct archive){.folders = {-1, -1, -1, -1}, .journal = -1};
+}
+
+int
+archive_need_folder(struct archive *a, enum folder f, struct err *e)
+{
+	if (a->folders[f] != -1)
+		return 0;
+	if (io_make_dirs(AT_FDCWD, a->paths[f], e) == -1 || (a->folders[f] = io_open_dir(AT_FDCWD, a->paths[f], e)) == -1) {
+		e->class = ERR_SYSTEM;
+		return -1;
+	}
+	return 0;
+}
+
+int
+archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint, enum folder *f,
+    struct stat *st, struct err *e)
+{
+	bool edited_first = hint != NULL ? strcmp(hint, "edited") == 0 : len >= 4 && memcmp(stored, "edi_", 4) == 0;
+	enum folder order[2] = {edited_first ? FOLDER_EDITED : FOLDER_RAW, edited_first ? FOLDER_RAW : FOLDER_EDITED};
+
+	*f = order[0];
+	if (memchr(stored, '\0', len) != NULL || len == 0)
+		return err_item(e, P_UNSAFE_PATH, "the stored name is empty or holds a NUL byte");
+	for (int i = 0; i < 2; i++) {
+		if (a->folders[order[i]] == -1)
+			continue;
+		if (io_stat_beneath(a->folders[order[i]], stored, st, e) == 0) {
+			*f = order[i];
+			return 0;
+		}
+		if (e->class != ERR_ITEM || strcmp(e->code, P_MISSING) != 0)
+			return -1;
+	}
+	return err_item(e, P_MISSING, "no such file in %s", a->paths[order[0]]);
+}
+
+const char *
+archive_stored_name(const struct archive *a, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder;
+	struct stat named, own;
+	struct err e;
+	bool ours = false;
+
+	if (slash == NULL || slash[1] == '\0')
+		return NULL;
+	for (int f = FOLDER_RAW; f <= FOLDER_EDITED; f++) {
+		size_t len = strlen(a->paths[f]);
+
+		if (strncmp(path, a->paths[f], len) == 0 && path[len] == '/')
+			return path + len + 1;
+	}
+	if ((folder = mem_bytes(path, (size_t)(slash - path) + 1, &e)) == NULL)
+		return NULL;
+	if (stat(folder, &named) == 0)
+		for (int f = FOLDER_RAW; f <= FOLDER_EDITED && !ours; f++)
+			ours = a->folders[f] != -1 && fstat(a->folders[f], &own) == 0 && own.st_dev == named.st_dev &&
+			    own.st_ino == named.st_ino;
+	free(folder);
+	return ours ? slash + 1 : NULL;
+}
+
+int
+archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct err *e)
+{
+	uint64_t limit = (uint64_t)config_int(a->config, CONFIG_MAX_SIZE_MB) * MIB;
+	uint64_t least = (uint64_t)config_int(a->config, CONFIG_MIN_FREE_MB) * MIB, need, left;
+
+	if (bytes > limit)
+		return err_item(e, P_TOO_LARGE, "%llu bytes are more than the limit of %lld MiB (%s, from %s)",
+		    (unsigned long long)bytes, (long long)config_int(a->config, CONFIG_MAX_SIZE_MB),
+		    config_name(CONFIG_MAX_SIZE_MB), config_origin(a->config, CONFIG_MAX_SIZE_MB));
+	if (!config_bool(a->config, CONFIG_DISK_CHECK))
+		least = 0;
+	if (io_free_bytes(a->folders[f], &left, e) == -1)
+		return -1;
+	if (!mem_add(bytes, least, &need) || left < need)
+		return err_item(e, P_NO_SPACE, "%s has %llu MiB free; %llu MiB for this and %llu MiB to be kept free are needed",
+		    a->paths[f], (unsigned long long)(left / MIB), (unsigned long long)(bytes / MIB + 1),
+		    (unsigned long long)(least / MIB));
+	return 0;
+}

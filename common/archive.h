@@ -1,0 +1,59 @@
+/*
+ * archive: the tree that a tool works in: root, configuration, folders, catalogue, volume.
+ *
+ * The root is the current folder (the tools change into -C first), so every relative path is relative to it.
+ */
+#ifndef REC_ARCHIVE_H
+#define REC_ARCHIVE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "catalogue.h"
+#include "config.h"
+#include "err.h"
+
+enum folder { FOLDER_RAW, FOLDER_EDITED, FOLDER_TEMP, FOLDER_BACKUP, FOLDERS };
+
+struct archive {
+	struct config *config;
+	struct catalogue *catalogue;
+	struct catalogue_opts catalogue_opts; /* to open another connection with; borrows from config */
+	int folders[FOLDERS];		      /* descriptors; -1: absent */
+	const char *paths[FOLDERS];	      /* as configured; borrowed */
+	char *journal_path;		      /* the database's folder + "/journal" */
+	int journal;			      /* descriptor, or -1: absent */
+};
+
+/* Opens an archive. `environment` is what -E said, or NULL; `stop` as in catalogue_opts. */
+int archive_open(struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e);
+void archive_close(struct archive *a);
+
+/* raw edited temp backup */
+const char *archive_folder_name(enum folder f);
+/* Makes the folder when it is absent. */
+int archive_need_folder(struct archive *a, enum folder f, struct err *e);
+
+/*
+ * Finds the file of a stored name (not trusted, may hold anything) beneath raw or edited. 0 with *f and *st;
+ * -1 with an ERR_ITEM: missing (with *f where it would be), unsafe_path, denied. `hint` is the folder
+ * recorded for it, or NULL.
+ */
+int archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint, enum folder *f,
+    struct stat *st, struct err *e);
+
+/*
+ * The stored name in a path that a user or a record names: of a path right in raw or edited (by the folder's
+ * identity, not its spelling). Borrowed from path, or NULL when the path lies elsewhere.
+ */
+const char *archive_stored_name(const struct archive *a, const char *path);
+
+/*
+ * Pre-flight for `bytes` more in a folder: ERR_ITEM with too_large (above the environment's size limit;
+ * bytes is one file's) or no_space (the environment's minimum would be touched).
+ */
+int archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct err *e);
+
+#endif

@@ -1,0 +1,475 @@
+/*
+ * The only place that creates, renames, removes and locks. Each of these is followed by the fsync that
+ * makes it last, so that no caller can forget it.
+ */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hash.h"
+
+#define COPY_PIECE (1 << 18)
+#define TEMP_PREFIX ".rec-"
+#define TEMP_SUFFIX ".tmp"
+
+/* The error of opening a user's file: its own, unless the machine is at its limits. */
+static int
+open_error(struct err *e, int sys, const char *what)
+{
+	errno = sys;
+	if (sys == EMFILE || sys == ENFILE || sys == ENOMEM)
+		return err_sys(e, "%s", what);
+	if (sys == EXDEV || sys == ELOOP) {
+		err_item(e, P_UNSAFE_PATH, "the name leads out of its folder; rename the file or the row");
+	} else {
+		err_item(e, err_code_of_errno(sys), "%s", strerror(sys));
+	}
+	e->sys = sys;
+	return -1;
+}
+
+/* Keeps fd when it is a regular file. */
+static int
+only_regular(int fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		open_error(e, errno, "fstat");
+	else if (S_ISDIR(st.st_mode))
+		err_item(e, P_UNSUPPORTED, "is a folder; name the files in it");
+	else if (!S_ISREG(st.st_mode))
+		err_item(e, P_UNSUPPORTED, "is not a regular file");
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int
+io_open(int dirfd, const char *path, struct err *e)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd == -1 ? open_error(e, errno, "opening") : only_regular(fd, e);
+}
+
+static int
+beneath(int dirfd, const char *name, uint64_t flags, struct err *e)
+{
+	struct open_how how = {.flags = flags | O_CLOEXEC,
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	long fd;
+
+	if (name[0] == '\0')
+		return err_item(e, P_UNSAFE_PATH, "the name is empty");
+	do
+		fd = syscall(SYS_openat2, dirfd, name, &how, sizeof how);
+	while (fd == -1 && (errno == EINTR || errno == EAGAIN));
+	return fd == -1 ? open_error(e, errno, "opening") : (int)fd;
+}
+
+int
+io_open_beneath(int dirfd, const char *name, struct err *e)
+{
+	int fd = beneath(dirfd, name, O_RDONLY | O_NOCTTY | O_NONBLOCK, e);
+
+	return fd == -1 ? -1 : only_regular(fd, e);
+}
+
+int
+io_stat_beneath(int dirfd, const char *name, struct stat *st, struct err *e)
+{
+	int fd, rc;
+
+	/* A plain name that is no link cannot lead anywhere: one call instead of three. */
+	if (strchr(name, '/') == NULL && strcmp(name, "..") != 0 && name[0] != '\0') {
+		if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) == -1)
+			return open_error(e, errno, "stat");
+		if (!S_ISLNK(st->st_mode))
+			return 0;
+	}
+	if ((fd = beneath(dirfd, name, O_PATH, e)) == -1)
+		return -1;
+	rc = fstat(fd, st) == -1 ? open_error(e, errno, "stat") : 0;
+	close(fd);
+	return rc;
+}
+
+int
+io_open_dir(int dirfd, const char *path, struct err *e)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), sys = errno;
+
+	if (fd == -1) {
+		err_item(e, err_code_of_errno(sys), "the folder %s: %s", path, strerror(sys));
+		e->sys = sys;
+	}
+	return fd;
+}
+
+int
+io_make_dirs(int dirfd, const char *path, struct err *e)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path), i;
+	int parent, rc;
+
+	if (len >= sizeof part) {
+		errno = ENAMETOOLONG;
+		return err_sys(e, "making the folder %s", path);
+	}
+	for (i = 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdirat(dirfd, part, 0777) == -1) {
+			if (errno == EEXIST)
+				continue;
+			return err_sys(e, "making the folder %s", part);
+		}
+		/* The new name lasts once the folder that holds it is on disk. */
+		if ((parent = openat(dirfd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+			return err_sys(e, "opening the folder %s", part);
+		rc = openat(parent, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(parent);
+		if (rc == -1)
+			return err_sys(e, "opening the folder above %s", part);
+		parent = rc;
+		rc = io_fsync(parent, part, e);
+		close(parent);
+		if (rc == -1)
+			return -1;
+	}
+	return 0;
+}
+
+ssize_t
+io_pread(int fd, void *p, size_t len, uint64_t offset, struct err *e)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = pread(fd, (char *)p + got, len - got, (off_t)(offset + got));
+
+		if (n == 0)
+			break;
+		if (n > 0) {
+			got += (size_t)n;
+		} else if (errno != EINTR) {
+			int sys = errno;
+
+			err_item(e, P_UNREADABLE, "reading at byte %llu: %s",
+			    (unsigned long long)(offset + got), strerror(sys));
+			e->sys = sys;
+			return -1;
+		}
+	}
+	return (ssize_t)got;
+}
+
+int
+io_write(int fd, const void *p, size_t len, struct err *e)
+{
+	const char *b = p;
+
+	while (len > 0) {
+		ssize_t n = write(fd, b, len);
+
+		if (n > 0) {
+			b += n;
+			len -= (size_t)n;
+		} else if (n == 0 || errno != EINTR) {
+			if (n == 0)
+				errno = EIO;
+			return err_sys(e, "writing");
+		}
+	}
+	return 0;
+}
+
+int
+io_fsync(int fd, const char *what, struct err *e)
+{
+	return fsync(fd) == -1 ? err_sys(e, "making %s durable", what) : 0;
+}
+
+int
+io_read_file(int dirfd, const char *path, size_t max, struct buf *b, struct err *e)
+{
+	int fd = io_open(dirfd, path, e), rc = -1;
+	ssize_t n;
+
+	if (fd == -1)
+		return -1;
+	if (buf_room(b, max + 1, e) == 0 && (n = io_pread(fd, b->data + b->len, max + 1, 0, e)) != -1) {
+		b->len += (size_t)n;
+		b->data[b->len] = '\0';
+		rc = (size_t)n <= max ? 0 : err_item(e, P_TOO_LARGE, "is larger than %zu bytes", max);
+	}
+	close(fd);
+	return rc;
+}
+
+int
+io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e)
+{
+	unsigned char r[4];
+	char hex[9];
+
+	*f = (struct io_new){.fd = -1, .dirfd = dirfd};
+	if (hash_random(r, sizeof r, e) == -1)
+		return -1;
+	hash_hex(r, sizeof r, hex);
+	/* A long name is cut in the temporary one, so that this fits wherever the name itself does. */
+	if ((f->name = mem_str(name, e)) == NULL ||
+	    (f->temp = mem_fmt(e, TEMP_PREFIX "%.200s.%s" TEMP_SUFFIX, name, hex)) == NULL) {
+		io_new_close(f);
+		return -1;
+	}
+	f->fd = openat(dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (f->fd == -1) {
+		err_sys(e, "creating a file for %s", name);
+		free(f->temp);
+		f->temp = NULL;
+		io_new_close(f);
+		return -1;
+	}
+	return 0;
+}
+
+int
+io_new_commit(struct io_new *f, mode_t mode, bool replace, struct err *e)
+{
+	if (fchmod(f->fd, mode) == -1)
+		return err_sys(e, "setting the mode of %s", f->name);
+	if (io_fsync(f->fd, f->name, e) == -1)
+		return -1;
+	if (renameat2(f->dirfd, f->temp, f->dirfd, f->name, replace ? 0 : RENAME_NOREPLACE) == -1)
+		return err_sys(e, "giving %s its name", f->name);
+	free(f->temp);
+	f->temp = NULL;
+	return io_fsync(f->dirfd, "the folder", e);
+}
+
+void
+io_new_close(struct io_new *f)
+{
+	if (f->fd != -1)
+		close(f->fd);
+	if (f->temp != NULL)
+		unlinkat(f->dirfd, f->temp, 0);
+	free(f->temp);
+	free(f->name);
+	*f = (struct io_new){.fd = -1};
+}
+
+/* renameat2 has no RESOLVE_BENEATH: a name that could climb is refused. */
+static bool
+climbs(const char *name)
+{
+	const char *p;
+
+	for (p = name; p != NULL; p = strchr(p, '/') != NULL ? strchr(p, '/') + 1 : NULL)
+		if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+			return true;
+	return name[0] == '/' || name[0] == '\0';
+}
+
+int
+io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e)
+{
+	if (climbs(from) || climbs(to))
+		return err_item(e, P_UNSAFE_PATH, "%s: the name leads out of its folder", climbs(from) ? from : to);
+	if (renameat2(from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE) == -1)
+		return err_sys(e, "moving %s to %s", from, to);
+	if (io_fsync(to_dirfd, "the folder", e) == -1)
+		return -1;
+	return io_fsync(from_dirfd, "the folder", e);
+}
+
+int
+io_digest(int fd, int kind, bool fresh, const atomic_int *stop, atomic_ullong *bytes_done,
+    char out[HASH_SHA256_HEX], struct err *e)
+{
+	struct hash *h = hash_open(kind, e);
+	char *piece = mem_new(COPY_PIECE, 1, e);
+	uint64_t at = 0;
+	ssize_t n = -1;
+
+	if (h == NULL || piece == NULL)
+		goto out;
+	if (fresh)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	while ((n = io_pread(fd, piece, COPY_PIECE, at, e)) > 0) {
+		if (stop != NULL && atomic_load(stop) != 0) {
+			n = err_set(e, ERR_STOPPED, NULL, "stopped");
+			goto out;
+		}
+		hash_update(h, piece, (size_t)n);
+		at += (uint64_t)n;
+		if (bytes_done != NULL)
+			atomic_fetch_add(bytes_done, (unsigned long long)n);
+	}
+	if (n == 0 && kind == HASH_SHA256)
+		hash_sha256(h, out);
+	else if (n == 0)
+		hash_xxh3_128(h, out);
+out:
+	hash_close(h);
+	free(piece);
+	return n == 0 ? 0 : -1;
+}
+
+int
+io_copy(int fd, int to_dirfd, const char *to, mode_t mode, struct err *e)
+{
+	struct io_new f = {.fd = -1};
+	struct hash *h = hash_open(HASH_XXH3_128, e);
+	char *piece = mem_new(COPY_PIECE, 1, e), read_sum[HASH_XXH3_128_HEX], written_sum[HASH_SHA256_HEX];
+	uint64_t at = 0;
+	ssize_t n;
+	int rc = -1;
+
+	if (h == NULL || piece == NULL || io_new_open(&f, to_dirfd, to, e) == -1)
+		goto out;
+	while ((n = io_pread(fd, piece, COPY_PIECE, at, e)) > 0) {
+		hash_update(h, piece, (size_t)n);
+		if (io_write(f.fd, piece, (size_t)n, e) == -1)
+			goto out;
+		at += (uint64_t)n;
+	}
+	if (n == -1)
+		goto out;
+	hash_xxh3_128(h, read_sum);
+	/* On the medium first, so that reading back asks the medium and not the page cache. */
+	if (io_fsync(f.fd, to, e) == -1)
+		goto out;
+	if (io_digest(f.fd, HASH_XXH3_128, true, NULL, NULL, written_sum, e) == -1)
+		goto out;
+	if (strcmp(read_sum, written_sum) != 0) {
+		err_set(e, ERR_SYSTEM, NULL, "the copy of %s reads back differently: is the disk failing?", to);
+		goto out;
+	}
+	rc = io_new_commit(&f, mode, false, e);
+out:
+	io_new_close(&f);
+	hash_close(h);
+	free(piece);
+	return rc;
+}
+
+int
+io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (io_rename(from_dirfd, from, to_dirfd, to, e) == 0)
+		return 0;
+	if (e->sys != EXDEV || (fd = io_open_beneath(from_dirfd, from, e)) == -1)
+		return -1;
+	rc = fstat(fd, &st) == -1 ? err_sys(e, "stat of %s", from) : io_copy(fd, to_dirfd, to, st.st_mode & 07777, e);
+	close(fd);
+	return rc == -1 ? -1 : io_unlink(from_dirfd, from, e);
+}
+
+int
+io_unlink(int dirfd, const char *name, struct err *e)
+{
+	if (unlinkat(dirfd, name, 0) == -1)
+		return err_sys(e, "removing %s", name);
+	return io_fsync(dirfd, "the folder", e);
+}
+
+DIR *
+io_list(int dirfd, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+
+	if (d == NULL) {
+		err_sys(e, "listing a folder");
+		if (fd != -1)
+			close(fd);
+	}
+	return d;
+}
+
+int
+io_dir_is_empty(int dirfd, struct err *e)
+{
+	DIR *d = io_list(dirfd, e);
+	struct dirent *entry;
+	int empty = 1;
+
+	if (d == NULL)
+		return -1;
+	while (empty && (entry = readdir(d)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	closedir(d);
+	return empty;
+}
+
+int
+io_sweep_temps(int dirfd, struct err *e)
+{
+	DIR *d = io_list(dirfd, e);
+	struct dirent *entry;
+	size_t n;
+
+	if (d == NULL)
+		return -1;
+	while ((entry = readdir(d)) != NULL) {
+		n = strlen(entry->d_name);
+		if (n > strlen(TEMP_PREFIX TEMP_SUFFIX) &&
+		    strncmp(entry->d_name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0 &&
+		    strcmp(entry->d_name + n - strlen(TEMP_SUFFIX), TEMP_SUFFIX) == 0)
+			unlinkat(dirfd, entry->d_name, 0);
+	}
+	closedir(d);
+	return 0;
+}
+
+int
+io_free_bytes(int fd, uint64_t *bytes, struct err *e)
+{
+	struct statvfs v;
+
+	if (fstatvfs(fd, &v) == -1)
+		return err_sys(e, "asking for free space");
+	if (!mem_mul(v.f_bavail, v.f_frsize, bytes))
+		*bytes = UINT64_MAX;
+	return 0;
+}
+
+int
+io_try_lock(int dirfd, struct err *e)
+{
+	if (flock(dirfd, LOCK_EX | LOCK_NB) == 0)
+		return 1;
+	return errno == EWOULDBLOCK ? 0 : err_sys(e, "locking the journal folder");
+}
+
+int
+io_is_locked(int dirfd, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd == -1)
+		return err_sys(e, "opening the journal folder");
+	rc = io_try_lock(fd, e);
+	close(fd);
+	return rc == -1 ? -1 : !rc;
+}

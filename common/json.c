@@ -1,0 +1,395 @@
+/*
+ * A `struct json` is jansson's json_t under another name, so that one module alone includes jansson.
+ * jansson writes reals with a fixed number of digits; the writer here is ours for that one reason.
+ */
+#include "json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "hash.h"
+#include "utf8.h"
+
+static json_t *
+in(const struct json *v)
+{
+	return (json_t *)(uintptr_t)v;
+}
+
+static struct json *
+out(json_t *v)
+{
+	return (struct json *)v;
+}
+
+struct json *
+json_parse(const char *text, size_t len, struct err *e)
+{
+	json_error_t je;
+	json_t *v = json_loadb(text, len,
+	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+
+	if (v == NULL) {
+		if (json_error_code(&je) == json_error_out_of_memory)
+			err_nomem(e);
+		else
+			err_item(e, P_BAD_RECORD, "not JSON: %s (at byte %d)", je.text, je.position);
+	}
+	return out(v);
+}
+
+static int
+write_real(double v, struct buf *b, struct err *e)
+{
+	char s[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(s, sizeof s, "%.*g", digits, v);
+		if (strtod(s, NULL) == v)
+			break;
+	}
+	if (strpbrk(s, ".e") == NULL)
+		strcat(s, ".0");
+	return buf_adds(b, s, e);
+}
+
+static int
+write_text(const char *s, size_t len, struct buf *b, struct err *e)
+{
+	if (buf_add(b, "\"", 1, e) == -1)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+		const char *esc = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\t' ? "\\t" : NULL;
+		int rc;
+
+		if (esc != NULL)
+			rc = buf_add(b, esc, 2, e);
+		else if (c < 0x20 || c == 0x7f)
+			rc = buf_addf(b, e, "\\u%04x", c);
+		else
+			rc = buf_add(b, &s[i], 1, e);
+		if (rc == -1)
+			return -1;
+	}
+	return buf_add(b, "\"", 1, e);
+}
+
+int
+json_write(const struct json *value, struct buf *b, struct err *e)
+{
+	json_t *v = in(value), *child;
+	const char *key, *sep = "";
+	size_t i;
+	void *it;
+
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		if (buf_add(b, "{", 1, e) == -1)
+			return -1;
+		for (it = json_object_iter(v); it != NULL; it = json_object_iter_next(v, it)) {
+			key = json_object_iter_key(it);
+			if (buf_adds(b, sep, e) == -1 || write_text(key, strlen(key), b, e) == -1 ||
+			    buf_add(b, ":", 1, e) == -1 ||
+			    json_write(out(json_object_iter_value(it)), b, e) == -1)
+				return -1;
+			sep = ",";
+		}
+		return buf_add(b, "}", 1, e);
+	case JSON_ARRAY:
+		if (buf_add(b, "[", 1, e) == -1)
+			return -1;
+		json_array_foreach(v, i, child) {
+			if (buf_adds(b, sep, e) == -1 || json_write(out(child), b, e) == -1)
+				return -1;
+			sep = ",";
+		}
+		return buf_add(b, "]", 1, e);
+	case JSON_STRING:
+		return write_text(json_string_value(v), json_string_length(v), b, e);
+	case JSON_INTEGER:
+		return buf_addf(b, e, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	case JSON_REAL:
+		return write_real(json_real_value(v), b, e);
+	case JSON_TRUE:
+		return buf_adds(b, "true", e);
+	case JSON_FALSE:
+		return buf_adds(b, "false", e);
+	case JSON_NULL:
+		break;
+	}
+	return buf_adds(b, "null", e);
+}
+
+struct json *
+json_clone(const struct json *v, struct err *e)
+{
+	json_t *c = json_deep_copy(in(v));
+
+	if (c == NULL)
+		err_nomem(e);
+	return out(c);
+}
+
+bool
+json_same(const struct json *a, const struct json *b)
+{
+	return json_equal(in(a), in(b)) != 0;
+}
+
+void
+json_free(struct json *v)
+{
+	json_decref(in(v));
+}
+
+enum json_kind
+json_kind(const struct json *v)
+{
+	if (v == NULL)
+		return JSON_KIND_NONE;
+	switch (json_typeof(in(v))) {
+	case JSON_OBJECT:
+		return JSON_KIND_OBJECT;
+	case JSON_ARRAY:
+		return JSON_KIND_ARRAY;
+	case JSON_STRING:
+		return JSON_KIND_STR;
+	case JSON_INTEGER:
+		return JSON_KIND_INT;
+	case JSON_REAL:
+		return JSON_KIND_REAL;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return JSON_KIND_BOOL;
+	case JSON_NULL:
+		break;
+	}
+	return JSON_KIND_NULL;
+}
+
+static struct json *
+made(json_t *v, struct err *e)
+{
+	if (v == NULL)
+		err_nomem(e);
+	return out(v);
+}
+
+struct json *
+json_new_object(struct err *e)
+{
+	return made(json_object(), e);
+}
+
+struct json *
+json_new_array(struct err *e)
+{
+	return made(json_array(), e);
+}
+
+int
+json_put(struct json *obj, const char *key, struct json *v, struct err *e)
+{
+	return json_object_set_new_nocheck(in(obj), key, in(v)) == -1 ? err_nomem(e) : 0;
+}
+
+int
+json_put_null(struct json *obj, const char *key, struct err *e)
+{
+	return json_put(obj, key, out(json_null()), e);
+}
+
+int
+json_put_bool(struct json *obj, const char *key, bool v, struct err *e)
+{
+	return json_put(obj, key, out(json_boolean(v)), e);
+}
+
+int
+json_put_int(struct json *obj, const char *key, int64_t v, struct err *e)
+{
+	return json_put(obj, key, out(json_integer(v)), e);
+}
+
+int
+json_put_real(struct json *obj, const char *key, double v, struct err *e)
+{
+	return json_put(obj, key, out(isfinite(v) ? json_real(v) : json_null()), e);
+}
+
+int
+json_put_str(struct json *obj, const char *key, const char *v, struct err *e)
+{
+	return json_put(obj, key, out(v != NULL ? json_string(v) : json_null()), e);
+}
+
+/* The key's name with "_hex" behind it; keys here are short names of our own. */
+static const char *
+hex_key(const char *key, char name[64])
+{
+	snprintf(name, 64, "%s_hex", key);
+	return name;
+}
+
+int
+json_put_bytes(struct json *obj, const char *key, const char *v, size_t len, struct err *e)
+{
+	char name[64], *hex;
+	int rc;
+
+	if (utf8_valid(v, len)) {
+		json_del(obj, hex_key(key, name));
+		return json_put(obj, key, out(json_stringn_nocheck(v, len)), e);
+	}
+	if ((hex = mem_new(len + 1, 2, e)) == NULL)
+		return -1;
+	hash_hex(v, len, hex);
+	json_del(obj, key);
+	rc = json_put_str(obj, hex_key(key, name), hex, e);
+	free(hex);
+	return rc;
+}
+
+int
+json_append(struct json *array, struct json *v, struct err *e)
+{
+	return json_array_append_new(in(array), in(v)) == -1 ? err_nomem(e) : 0;
+}
+
+int
+json_append_str(struct json *array, const char *v, struct err *e)
+{
+	return json_append(array, out(json_string(v)), e);
+}
+
+void
+json_del(struct json *obj, const char *key)
+{
+	json_object_del(in(obj), key);
+}
+
+struct json *
+json_get(const struct json *obj, const char *key)
+{
+	return out(json_object_get(in(obj), key));
+}
+
+const char *
+json_get_str(const struct json *obj, const char *key)
+{
+	return json_string_value(json_object_get(in(obj), key));
+}
+
+const char *
+json_to_str(const struct json *v, size_t *len)
+{
+	if (len != NULL)
+		*len = json_string_length(in(v));
+	return json_string_value(in(v));
+}
+
+bool
+json_to_int(const struct json *v, int64_t *n)
+{
+	if (!json_is_integer(in(v)))
+		return false;
+	*n = json_integer_value(in(v));
+	return true;
+}
+
+bool
+json_to_real(const struct json *v, double *n)
+{
+	if (!json_is_number(in(v)))
+		return false;
+	*n = json_number_value(in(v));
+	return true;
+}
+
+bool
+json_get_int(const struct json *obj, const char *key, int64_t *n)
+{
+	return json_to_int(json_get(obj, key), n);
+}
+
+bool
+json_get_real(const struct json *obj, const char *key, double *n)
+{
+	return json_to_real(json_get(obj, key), n);
+}
+
+bool
+json_to_bool(const struct json *v)
+{
+	return json_is_true(in(v));
+}
+
+int
+json_get_bytes(const struct json *obj, const char *key, char **bytes, size_t *len, struct err *e)
+{
+	char name[64];
+	const struct json *v = json_get(obj, key);
+	const char *s;
+	size_t n;
+
+	if (json_kind(v) == JSON_KIND_STR) {
+		s = json_to_str(v, len);
+		return (*bytes = mem_bytes(s, *len, e)) == NULL ? -1 : 1;
+	}
+	if (v != NULL && json_kind(v) != JSON_KIND_NULL)
+		return err_item(e, P_BAD_RECORD, "\"%s\" is not a string", key);
+	v = json_get(obj, hex_key(key, name));
+	if (v == NULL || json_kind(v) == JSON_KIND_NULL)
+		return 0;
+	if ((s = json_to_str(v, &n)) == NULL)
+		return err_item(e, P_BAD_RECORD, "\"%s\" is not a string", name);
+	if ((*bytes = mem_new(n / 2 + 1, 1, e)) == NULL)
+		return -1;
+	if (hash_unhex(s, n, (unsigned char *)*bytes) == -1) {
+		free(*bytes);
+		*bytes = NULL;
+		return err_item(e, P_BAD_RECORD, "\"%s\" is not hexadecimal", name);
+	}
+	*len = n / 2;
+	return 1;
+}
+
+void *
+json_first(const struct json *obj, const char **key, struct json **v)
+{
+	void *it = json_object_iter(in(obj));
+
+	if (it != NULL) {
+		*key = json_object_iter_key(it);
+		*v = out(json_object_iter_value(it));
+	}
+	return it;
+}
+
+void *
+json_next(const struct json *obj, void *it, const char **key, struct json **v)
+{
+	it = json_object_iter_next(in(obj), it);
+	if (it != NULL) {
+		*key = json_object_iter_key(it);
+		*v = out(json_object_iter_value(it));
+	}
+	return it;
+}
+
+size_t
+json_count(const struct json *v)
+{
+	return json_is_object(in(v)) ? json_object_size(in(v)) : json_array_size(in(v));
+}
+
+struct json *
+json_at(const struct json *array, size_t i)
+{
+	return out(json_array_get(in(array), i));
+}

@@ -1,0 +1,350 @@
+#include "rollback.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+#include "idset.h"
+#include "io.h"
+#include "journal.h"
+#include "mem.h"
+#include "rowimage.h"
+
+#define BATCH 256
+
+/* What became of one recording in the batch at hand. */
+struct outcome {
+	int64_t id;
+	bool conflict;
+	struct err why;
+};
+
+struct undo {
+	struct rollback *r;
+	struct journal_reader *lines;
+	struct outcome batch[BATCH];
+	size_t n;
+	struct idset conflicts; /* rows, hashed: older lines about them are passed over */
+};
+
+static uint64_t
+row_hash(const char *table, int64_t id)
+{
+	char name[128];
+	int n = snprintf(name, sizeof name, "%s %lld", table, (long long)id);
+
+	return hash_xxh3_64(name, (size_t)n);
+}
+
+/* ---- rows ---- */
+
+/* What a conflicting row becomes under --force: itself with the columns that the run changed put back. */
+static struct json *
+forced(const struct json *now, const struct json *before, const struct json *changed, struct err *e)
+{
+	struct json *row, *v;
+	const char *column;
+
+	if (before == NULL || now == NULL)
+		return before == NULL ? NULL : json_clone(before, e);
+	if ((row = json_clone(now, e)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < json_count(changed); i++) {
+		if ((column = json_to_str(json_at(changed, i), NULL)) == NULL || json_get(before, column) == NULL)
+			continue;
+		if ((v = json_clone(json_get(before, column), e)) == NULL || json_put(row, column, v, e) == -1) {
+			json_free(row);
+			return NULL;
+		}
+	}
+	return row;
+}
+
+/* Remembers the outcome of a recording once: several lines may be about it. */
+static void
+note(struct undo *u, int64_t id, const struct err *why)
+{
+	struct outcome *o = u->n > 0 && u->batch[u->n - 1].id == id ? &u->batch[u->n - 1] : &u->batch[u->n++];
+
+	o->id = id;
+	if (why != NULL) {
+		o->conflict = true;
+		o->why = *why;
+	}
+}
+
+static int
+undo_row(struct undo *u, const struct json *line, struct err *e)
+{
+	struct rollback *r = u->r;
+	const char *table = json_get_str(line, "table"), *key = json_get_str(line, "key");
+	const char *after = json_get_str(line, "after");
+	const struct json *before = json_get(line, "before");
+	struct json *now = NULL, *target = NULL;
+	struct err why;
+	char digest[HASH_XXH3_128_HEX];
+	int64_t id;
+	int rc = -1;
+
+	if (table == NULL || key == NULL || before == NULL || !json_get_int(line, "id", &id))
+		return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal lacks its keys");
+	if (json_kind(before) == JSON_KIND_NULL)
+		before = NULL;
+	if (idset_has(&u->conflicts, row_hash(table, id)))
+		return 0;
+	if (catalogue_row_get(r->a->catalogue, table, key, id, &now, e) == -1)
+		return -1;
+	if (rowimage_same(now, before)) {
+		rc = 0;
+		goto out;
+	}
+	if (rowimage_digest(now, digest, e) == -1)
+		goto out;
+	if (strcmp(digest, after != NULL ? after : "") != 0) {
+		err_item(&why, P_CONFLICT, "the row in %s was %s since; %s", table, now == NULL ? "removed" : "changed",
+		    r->force ? "what the run changed was put back all the same" : "left as it is (--force puts it back)");
+		note(u, id, r->force ? NULL : &why);
+		if (!r->force) {
+			rc = idset_add(&u->conflicts, row_hash(table, id), e);
+			goto out;
+		}
+		target = forced(now, before, json_get(line, "changed"), e);
+		if (target == NULL && before != NULL)
+			goto out;
+	} else {
+		note(u, id, NULL);
+		if (before != NULL && (target = json_clone(before, e)) == NULL)
+			goto out;
+	}
+	rc = r->dry_run ? 0 : catalogue_row_put(r->a->catalogue, table, key, id, now, target, e);
+out:
+	json_free(now);
+	json_free(target);
+	return rc;
+}
+
+/* ---- files ---- */
+
+static int
+folder_of(struct archive *a, const struct json *line, const char *key, enum folder *f, struct err *e)
+{
+	const char *name = json_get_str(line, key);
+
+	for (int i = 0; name != NULL && i < FOLDERS; i++)
+		if (strcmp(name, archive_folder_name((enum folder)i)) == 0) {
+			*f = (enum folder)i;
+			return archive_need_folder(a, *f, e);
+		}
+	return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no folder");
+}
+
+/* Puts a moved file back under its first name; a created one goes to backup, never away. */
+static int
+undo_file(struct undo *u, const struct json *line, struct err *e)
+{
+	struct archive *a = u->r->a;
+	const char *action = json_get_str(line, "action");
+	bool created = action != NULL && strcmp(action, "create") == 0;
+	char *name = NULL, *moved_to = NULL, *from, *to;
+	enum folder here, there;
+	struct stat st;
+	struct err gone, why;
+	size_t len;
+	int rc = -1;
+
+	if (u->r->dry_run)
+		return 0;
+	if (json_get_bytes(line, "name", &name, &len, e) != 1 ||
+	    (!created && json_get_bytes(line, "to", &moved_to, &len, e) != 1)) {
+		err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no file");
+		goto out;
+	}
+	from = created ? name : moved_to;
+	to = name;
+	if (folder_of(a, line, created ? "folder" : "to_folder", &here, e) == -1)
+		goto out;
+	there = FOLDER_BACKUP;
+	if (created ? archive_need_folder(a, there, e) == -1 : folder_of(a, line, "folder", &there, e) == -1)
+		goto out;
+	rc = 0;
+	if (io_stat_beneath(a->folders[here], from, &st, &gone) == -1)
+		goto out; /* the change was announced and not done, or is already undone */
+	if (io_move(a->folders[here], from, a->folders[there], to, &why) == -1) {
+		err_item(&why, P_CONFLICT, "%s/%s could not be put back as %s/%s", a->paths[here], from, a->paths[there], to);
+		note(u, 0, &why);
+	}
+out:
+	free(name);
+	free(moved_to);
+	return rc;
+}
+
+/* ---- the schema ---- */
+
+/* Drops one column that the run added, unless something is in it that is not ours. */
+static int
+undo_column(struct undo *u, const char *table, const char *column, bool *kept, struct err *e)
+{
+	struct catalogue *c = u->r->a->catalogue;
+	struct err why;
+	int64_t values;
+	int there = catalogue_has_column(c, table, column, e);
+
+	if (there != 1)
+		return there;
+	if ((values = catalogue_count_values(c, table, column, e)) == -1)
+		return -1;
+	if (values > 0 && !u->r->force) {
+		err_item(&why, P_CONFLICT, "the column %s.%s is kept: %lld rows have a value there that the run did not write",
+		    table, column, (long long)values);
+		note(u, 0, &why);
+		*kept = true;
+		return 0;
+	}
+	return u->r->dry_run ? 0 : catalogue_drop_column(c, table, column, e);
+}
+
+static int
+undo_schema(struct undo *u, const struct json *line, struct err *e)
+{
+	struct catalogue *c = u->r->a->catalogue;
+	const struct json *columns = json_get(line, "columns"), *pair;
+	const char *before = json_get_str(line, "alembic_before"), *after = json_get_str(line, "alembic_after");
+	const char *table, *column;
+	struct err why;
+	bool kept = false;
+	int64_t left;
+
+	for (size_t i = json_count(columns); i-- > 0;) {
+		pair = json_at(columns, i);
+		if ((table = json_to_str(json_at(pair, 0), NULL)) == NULL ||
+		    (column = json_to_str(json_at(pair, 1), NULL)) == NULL)
+			return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no column");
+		if (u->r->dry_run)
+			continue; /* the values that keep a column are still the run's own */
+		if (undo_column(u, table, column, &kept, e) == -1)
+			return -1;
+	}
+	if (u->r->dry_run || catalogue_refresh_shape(c, e) == -1)
+		return u->r->dry_run ? 0 : -1;
+	if (before != NULL && after != NULL && !kept && strcmp(catalogue_shape(c)->alembic_version, before) != 0) {
+		if (strcmp(catalogue_shape(c)->alembic_version, after) == 0 || u->r->force) {
+			if (catalogue_alembic_set(c, before, e) == -1)
+				return -1;
+		} else {
+			err_item(&why, P_CONFLICT, "alembic_version is now %s: left as it is", catalogue_shape(c)->alembic_version);
+			note(u, 0, &why);
+		}
+	}
+	if (json_to_bool(json_get(line, "toolkit")) && catalogue_shape(c)->toolkit_version > 0) {
+		if ((left = catalogue_count_toolkit(c, e)) == -1 || (left == 0 && catalogue_drop_toolkit(c, e) == -1))
+			return -1;
+	}
+	return catalogue_refresh_shape(c, e);
+}
+
+/* ---- the run ---- */
+
+static int
+undo_line(struct undo *u, size_t i, struct err *e)
+{
+	struct json *line = journal_line(u->lines, i, e);
+	const char *op = json_get_str(line, "op");
+	int rc = line == NULL ? -1 : 0;
+
+	if (op != NULL && strcmp(op, "row") == 0)
+		rc = undo_row(u, line, e);
+	else if (op != NULL && strcmp(op, "file") == 0)
+		rc = undo_file(u, line, e);
+	else if (op != NULL && strcmp(op, "schema") == 0)
+		rc = undo_schema(u, line, e);
+	json_free(line);
+	return rc;
+}
+
+static int
+tell_batch(struct undo *u, struct err *e)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		const struct outcome *o = &u->batch[i];
+
+		if (o->conflict)
+			u->r->conflicts++;
+		else
+			u->r->restored++;
+		if (u->r->tell != NULL && u->r->tell(u->r->ctx, o->id, o->conflict ? &o->why : NULL, e) == -1)
+			return -1;
+	}
+	memset(u->batch, 0, u->n * sizeof u->batch[0]);
+	u->n = 0;
+	return 0;
+}
+
+/* Undoes lines, last first, from *at down, as many as fit one transaction. */
+static int
+undo_batch(struct undo *u, size_t *at, struct err *e)
+{
+	struct catalogue *c = u->r->a->catalogue;
+
+	if (!u->r->dry_run && catalogue_begin(c, e) == -1)
+		return -1;
+	for (size_t i = 0; *at > 0 && i < BATCH && u->n < BATCH - 1; i++)
+		if (undo_line(u, --*at, e) == -1) {
+			catalogue_rollback(c);
+			return -1;
+		}
+	if (!u->r->dry_run && catalogue_commit(c, e) == -1)
+		return -1;
+	return tell_batch(u, e);
+}
+
+static int
+mark(struct rollback *r, const char *op, struct err *e)
+{
+	struct journal *j = journal_reopen(r->a->journal, r->run, e);
+	struct json *line = j == NULL ? NULL : json_new_object(e);
+	char now[CLOCK_TEXT_MAX];
+	int rc = -1;
+
+	if (line != NULL && json_put_str(line, "op", op, e) == 0 && json_put_int(line, "rows", r->restored, e) == 0 &&
+	    json_put_int(line, "problems", r->conflicts, e) == 0 &&
+	    json_put_str(line, "finished_at", clock_rfc3339(clock_now(), now), e) == 0)
+		rc = journal_add(j, line, e) == 0 ? journal_sync(j, e) : -1;
+	journal_close(j);
+	return rc;
+}
+
+int
+rollback_run(struct rollback *r, struct err *e)
+{
+	struct undo *u = mem_new(1, sizeof *u, e);
+	size_t at;
+	int rc = -1;
+
+	r->restored = r->conflicts = 0;
+	if (u == NULL)
+		return -1;
+	u->r = r;
+	if (!r->dry_run && mark(r, "rollback", e) == -1)
+		goto out;
+	if ((u->lines = journal_read_open(r->a->journal, r->run, e)) == NULL)
+		goto out;
+	for (at = journal_lines(u->lines); at > 0;) {
+		if (r->stop != NULL && atomic_load(r->stop) != 0) {
+			err_set(e, ERR_STOPPED, NULL, "stopped");
+			goto out;
+		}
+		if (undo_batch(u, &at, e) == -1)
+			goto out;
+	}
+	rc = r->dry_run ? 0 : mark(r, "rolled_back", e);
+out:
+	if (rc == -1 && e->class != ERR_STOPPED)
+		err_prefix(e, "rolling back %s", r->run);
+	journal_read_close(u->lines);
+	idset_free(&u->conflicts);
+	free(u);
+	return rc;
+}

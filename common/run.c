@@ -1,0 +1,424 @@
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "io.h"
+#include "mem.h"
+#include "rollback.h"
+#include "rowimage.h"
+#include "sql.h"
+#include "version.h"
+
+struct run_change {
+	const char *table, *key; /* constants */
+	int64_t id;
+	struct json *before, *after;
+};
+
+/* ---- opening ---- */
+
+static int
+lock(struct run *r, struct err *e)
+{
+	struct archive *a = r->a;
+	int64_t wait_s = a->catalogue_opts.timeout_s * (1 + a->catalogue_opts.retries);
+	int64_t until = clock_monotonic_ns() + wait_s * 1000000000;
+	struct timespec nap = {.tv_nsec = 50000000};
+	int rc;
+
+	if (a->journal == -1 && (io_make_dirs(AT_FDCWD, a->journal_path, e) == -1 ||
+				    (a->journal = io_open_dir(AT_FDCWD, a->journal_path, e)) == -1)) {
+		e->class = ERR_SYSTEM;
+		return -1;
+	}
+	while ((rc = io_try_lock(a->journal, e)) == 0) {
+		if (a->catalogue_opts.stop != NULL && atomic_load(a->catalogue_opts.stop) != 0)
+			return err_set(e, ERR_STOPPED, NULL, "stopped");
+		if (clock_monotonic_ns() >= until)
+			return err_set(e, ERR_BUSY, P_BUSY,
+			    "%s: another run has been at work for %lld s; try again when it has ended", a->journal_path,
+			    (long long)wait_s);
+		nanosleep(&nap, NULL);
+	}
+	return rc == 1 ? 0 : -1;
+}
+
+/* Adds the last line of a run; `op` is "end". */
+static int
+end_line(struct journal *j, int64_t rows, int64_t problems, struct err *e)
+{
+	struct json *line = json_new_object(e);
+	char now[CLOCK_TEXT_MAX];
+
+	if (line == NULL || json_put_str(line, "op", "end", e) == -1 || json_put_int(line, "rows", rows, e) == -1 ||
+	    json_put_int(line, "problems", problems, e) == -1 ||
+	    json_put_str(line, "finished_at", clock_rfc3339(clock_now(), now), e) == -1) {
+		json_free(line);
+		return -1;
+	}
+	return journal_add(j, line, e) == -1 ? -1 : journal_sync(j, e);
+}
+
+/*
+ * What a killed run left: a rollback is finished; an apply is gone on with by an apply and closed by any other
+ * run, since each of its transactions is whole; a run that touches files is undone.
+ */
+static int
+recover(struct run *r, const struct journal_summary *s, struct err *e)
+{
+	struct rollback back = {.a = r->a, .run = s->run, .stop = r->a->catalogue_opts.stop};
+	struct journal *j;
+	int64_t rows;
+	int rc;
+
+	if (s->state == JOURNAL_ROLLING_BACK || strcmp(s->kind, "add") == 0 || strcmp(s->kind, "rm") == 0) {
+		for (int f = 0; f < FOLDERS; f++)
+			if (r->a->folders[f] != -1 && io_sweep_temps(r->a->folders[f], e) == -1)
+				return -1;
+		return rollback_run(&back, e);
+	}
+	if ((rows = journal_count_rows(r->a->journal, s->run, e)) == -1 ||
+	    (j = journal_reopen(r->a->journal, s->run, e)) == NULL)
+		return -1;
+	if (strcmp(s->kind, r->kind) == 0 && strcmp(s->kind, "apply") == 0) {
+		r->journal = j;
+		r->rows = rows;
+		return 0;
+	}
+	rc = end_line(j, rows, 0, e);
+	journal_close(j);
+	return rc;
+}
+
+static int
+recover_all(struct run *r, struct err *e)
+{
+	struct journal_summary s;
+	char **runs;
+	size_t n;
+	int rc;
+
+	if ((rc = journal_list(r->a->journal, &runs, &n, e)) == -1)
+		return -1;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = journal_summarize(r->a->journal, runs[i], &s, e);
+		if (rc == 0 && (s.state == JOURNAL_INTERRUPTED || s.state == JOURNAL_ROLLING_BACK))
+			rc = recover(r, &s, e);
+	}
+	journal_list_free(runs, n);
+	return rc;
+}
+
+int
+run_open(struct run *r, struct archive *a, const char *kind, struct err *e)
+{
+	*r = (struct run){.a = a, .kind = kind};
+	if (lock(r, e) == 0 && io_sweep_temps(a->journal, e) == 0 &&
+	    (strcmp(kind, "rollback") == 0 || recover_all(r, e) == 0))
+		return 0;
+	run_close(r);
+	return -1;
+}
+
+static int
+need_journal(struct run *r, struct err *e)
+{
+	char tool[32];
+
+	if (r->journal != NULL)
+		return 0;
+	snprintf(tool, sizeof tool, "rectools %s", REC_VERSION);
+	return (r->journal = journal_create(r->a->journal, r->kind, tool, e)) == NULL ? -1 : 0;
+}
+
+const char *
+run_name(struct run *r, struct err *e)
+{
+	return need_journal(r, e) == -1 ? NULL : journal_run(r->journal);
+}
+
+/* ---- rows ---- */
+
+static void
+forget_changes(struct run *r)
+{
+	for (size_t i = 0; i < r->n_changes; i++) {
+		json_free(r->changes[i].before);
+		json_free(r->changes[i].after);
+	}
+	r->n_changes = 0;
+}
+
+int
+run_begin(struct run *r, struct err *e)
+{
+	if (catalogue_begin(r->a->catalogue, e) == -1)
+		return -1;
+	r->in_transaction = true;
+	return 0;
+}
+
+void
+run_cancel(struct run *r)
+{
+	forget_changes(r);
+	if (r->in_transaction)
+		catalogue_rollback(r->a->catalogue);
+	r->in_transaction = false;
+}
+
+int
+run_change(struct run *r, const char *table, const char *key, int64_t id, struct json *after, struct err *e)
+{
+	struct json *before;
+	struct run_change *grown;
+	size_t cap;
+
+	if (catalogue_row_get(r->a->catalogue, table, key, id, &before, e) == -1) {
+		json_free(after);
+		return -1;
+	}
+	if (rowimage_same(before, after)) {
+		json_free(before);
+		json_free(after);
+		return 0;
+	}
+	if (r->n_changes == r->cap_changes) {
+		cap = r->cap_changes == 0 ? 64 : r->cap_changes * 2;
+		if ((grown = realloc(r->changes, cap * sizeof *grown)) == NULL) {
+			json_free(before);
+			json_free(after);
+			return err_nomem(e);
+		}
+		r->changes = grown;
+		r->cap_changes = cap;
+	}
+	r->changes[r->n_changes++] =
+	    (struct run_change){.table = table, .key = key, .id = id, .before = before, .after = after};
+	return 1;
+}
+
+static int
+put_clone(struct json *line, const char *key, const struct json *v, struct err *e)
+{
+	struct json *copy;
+
+	if (v == NULL)
+		return json_put_null(line, key, e);
+	return (copy = json_clone(v, e)) == NULL ? -1 : json_put(line, key, copy, e);
+}
+
+static int
+journal_change(struct run *r, const struct run_change *c, struct err *e)
+{
+	struct json *line = json_new_object(e), *changed;
+	char digest[HASH_XXH3_128_HEX];
+
+	if (line == NULL || rowimage_digest(c->after, digest, e) == -1 ||
+	    (changed = rowimage_changed(c->before, c->after, e)) == NULL)
+		goto fail;
+	if (json_put_str(line, "op", "row", e) == -1 || json_put_str(line, "table", c->table, e) == -1 ||
+	    json_put_str(line, "key", c->key, e) == -1 || json_put_int(line, "id", c->id, e) == -1 ||
+	    put_clone(line, "before", c->before, e) == -1 ||
+	    json_put_str(line, "after", c->after != NULL ? digest : NULL, e) == -1 ||
+	    json_put(line, "changed", changed, e) == -1)
+		goto fail;
+	return journal_add(r->journal, line, e);
+fail:
+	json_free(line);
+	return -1;
+}
+
+/* Recordings among the queued changes: the changes of one stand together. */
+static int64_t
+recordings(const struct run *r)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < r->n_changes; i++)
+		n += i == 0 || r->changes[i].id != r->changes[i - 1].id;
+	return n;
+}
+
+int
+run_commit(struct run *r, struct err *e)
+{
+	int64_t rows = recordings(r);
+
+	if (r->n_changes == 0) {
+		run_cancel(r);
+		return 0;
+	}
+	if (need_journal(r, e) == -1)
+		goto fail;
+	for (size_t i = 0; i < r->n_changes; i++)
+		if (journal_change(r, &r->changes[i], e) == -1)
+			goto fail;
+	if (journal_sync(r->journal, e) == -1)
+		goto fail;
+	for (size_t i = 0; i < r->n_changes; i++) {
+		struct run_change *c = &r->changes[i];
+
+		if (catalogue_row_put(r->a->catalogue, c->table, c->key, c->id, c->before, c->after, e) == -1)
+			goto fail;
+	}
+	r->in_transaction = false;
+	if (catalogue_commit(r->a->catalogue, e) == -1)
+		goto fail;
+	forget_changes(r);
+	r->rows += rows;
+	return 0;
+fail:
+	run_cancel(r);
+	return -1;
+}
+
+int
+run_file(struct run *r, struct json *line, struct err *e)
+{
+	if (need_journal(r, e) == -1) {
+		json_free(line);
+		return -1;
+	}
+	return journal_add(r->journal, line, e) == -1 ? -1 : journal_sync(r->journal, e);
+}
+
+int
+run_end(struct run *r, int64_t problems, struct err *e)
+{
+	return r->journal == NULL ? 0 : end_line(r->journal, r->rows, problems, e);
+}
+
+void
+run_close(struct run *r)
+{
+	if (r->a != NULL)
+		run_cancel(r);
+	journal_close(r->journal);
+	free(r->changes);
+	*r = (struct run){0};
+}
+
+/* ---- the schema ---- */
+
+/* Columns of the existing application's later shapes, by the step of its own migrations that adds them. */
+static const struct step {
+	const char *table, *column, *definition, *version;
+} steps[] = {
+    {"recordings", "stored_filename", "stored_filename VARCHAR", "4ae620c1c938"},
+    {"recordings", "filesize_bytes", "filesize_bytes BIGINT", "4ae620c1c938"},
+    {"recordings", "mime_type", "mime_type VARCHAR", "4ae620c1c938"},
+    {"recordings", "checksum", "checksum VARCHAR", "4ae620c1c938"},
+    {"recordings", "sync_status", "sync_status VARCHAR", "4ae620c1c938"},
+    {"recordings", "last_synced_at", "last_synced_at DATETIME", "4ae620c1c938"},
+    {"recordings", "modified_at", "modified_at DATETIME", "4ae620c1c938"},
+    {"jobs", "started_iso", "started_iso TEXT", "0002_add_job_progress_columns"},
+    {"jobs", "finished_iso", "finished_iso TEXT", "0002_add_job_progress_columns"},
+    {"jobs", "uploaded_bytes", "uploaded_bytes BIGINT DEFAULT 0", "0002_add_job_progress_columns"},
+    {"jobs", "total_bytes", "total_bytes BIGINT", "0002_add_job_progress_columns"},
+    {"jobs", "cancel_requested", "cancel_requested INTEGER DEFAULT 0", "0002_add_job_progress_columns"},
+};
+
+/* The journal's line about the schema, with the columns that are missing; *version is the stamp they earn. */
+static struct json *
+schema_line(struct catalogue *c, const char **version, size_t *missing, struct err *e)
+{
+	const struct catalogue_shape *sh = catalogue_shape(c);
+	struct json *line = json_new_object(e), *columns = json_new_array(e), *pair;
+	int there;
+
+	*version = NULL;
+	*missing = 0;
+	if (line == NULL || columns == NULL)
+		goto fail;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		const struct step *s = &steps[i];
+
+		if (strcmp(s->table, "jobs") == 0 && !sh->jobs)
+			continue;
+		if ((there = catalogue_has_column(c, s->table, s->column, e)) == -1)
+			goto fail;
+		if (there)
+			continue;
+		if ((pair = json_new_array(e)) == NULL || json_append_str(pair, s->table, e) == -1 ||
+		    json_append_str(pair, s->column, e) == -1 || json_append(columns, pair, e) == -1)
+			goto fail;
+		*version = s->version;
+		(*missing)++;
+	}
+	if (!sh->alembic)
+		*version = NULL;
+	if (json_put_str(line, "op", "schema", e) == -1 ||
+	    json_put_bool(line, "toolkit", sh->toolkit_version == 0, e) == -1 ||
+	    json_put(line, "columns", columns, e) == -1)
+		goto fail_line;
+	if (*version != NULL && (json_put_str(line, "alembic_before", sh->alembic_version, e) == -1 ||
+				    json_put_str(line, "alembic_after", *version, e) == -1))
+		goto fail_line;
+	return line;
+fail:
+	json_free(columns);
+fail_line:
+	json_free(line);
+	return NULL;
+}
+
+static int
+change_schema(struct catalogue *c, const struct json *columns, const char *version, struct err *e)
+{
+	const char *column;
+
+	for (size_t i = 0; i < json_count(columns); i++) {
+		column = json_to_str(json_at(json_at(columns, i), 1), NULL);
+		for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++)
+			if (strcmp(steps[k].column, column) == 0 &&
+			    catalogue_add_column(c, steps[k].table, steps[k].definition, e) == -1)
+				return -1;
+	}
+	if (version != NULL && catalogue_alembic_set(c, version, e) == -1)
+		return -1;
+	return catalogue_shape(c)->toolkit_version == 0 ? catalogue_exec(c, sql_migration_1, e) : 0;
+}
+
+int
+run_upgrade(struct run *r, struct err *e)
+{
+	struct catalogue *c = r->a->catalogue;
+	struct json *line, *columns = NULL;
+	const char *version;
+	size_t missing;
+	int rc = -1;
+
+	if (run_begin(r, e) == -1)
+		return -1;
+	/* Looked at again under the write lock. */
+	if (catalogue_refresh_shape(c, e) == -1 || (line = schema_line(c, &version, &missing, e)) == NULL)
+		goto out;
+	if (missing == 0 && catalogue_shape(c)->toolkit_version != 0) {
+		json_free(line);
+		rc = 0;
+		goto out;
+	}
+	if ((columns = json_clone(json_get(line, "columns"), e)) == NULL || need_journal(r, e) == -1) {
+		json_free(line);
+		goto out;
+	}
+	if (journal_add(r->journal, line, e) == -1 || journal_sync(r->journal, e) == -1 ||
+	    change_schema(c, columns, version, e) == -1)
+		goto out;
+	r->in_transaction = false;
+	r->schema_changed = true;
+	rc = catalogue_commit(c, e) == -1 ? -1 : catalogue_refresh_shape(c, e);
+out:
+	run_cancel(r);
+	json_free(columns);
+	if (rc == -1 && e->class != ERR_STOPPED && e->class != ERR_BUSY)
+		err_prefix(e, "bringing the schema up to date");
+	return rc;
+}

@@ -1,0 +1,144 @@
+#include "volume.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "mem.h"
+
+/* What tells one folder from another: its file system and its inode there. */
+static int
+identify(int fd, char filesystem[40], int64_t *inode, struct err *e)
+{
+	struct statfs fs;
+	struct stat st;
+	unsigned word[2];
+
+	if (fstatfs(fd, &fs) == -1 || fstat(fd, &st) == -1)
+		return err_sys(e, "identifying the volume");
+	memcpy(word, &fs.f_fsid, sizeof word);
+	snprintf(filesystem, 40, "%lx:%08x%08x", (unsigned long)fs.f_type, word[0], word[1]);
+	*inode = (int64_t)st.st_ino;
+	return 0;
+}
+
+/* 1 when a file of at least one recording is there; *rows says whether any recording had a file. */
+static int
+holds_a_file(const struct archive *a, bool *rows, struct err *e)
+{
+	enum { PAGE = 256 };
+	struct catalogue_row *page = mem_new(PAGE, sizeof *page, e);
+	struct err missing;
+	struct stat st;
+	enum folder f;
+	int64_t after = INT64_MIN;
+	int n, found = 0;
+
+	*rows = false;
+	if (page == NULL)
+		return -1;
+	while (!found && (n = catalogue_rows(a->catalogue, after, PAGE, page, e)) > 0)
+		for (int i = 0; i < n; i++) {
+			after = page[i].id;
+			*rows = *rows || !page[i].measured || page[i].size_bytes >= 0;
+			found = found || archive_locate(a, page[i].stored, page[i].stored_len, page[i].folder, &f, &st, &missing) == 0;
+			catalogue_row_free(&page[i]);
+		}
+	free(page);
+	return n == -1 ? -1 : found;
+}
+
+int
+volume_check(const struct archive *a, struct err *e)
+{
+	char recorded[40], here[40];
+	int64_t inode_recorded, inode;
+	bool rows;
+	int raw = a->folders[FOLDER_RAW], known, found, empty;
+
+	if ((known = catalogue_volume(a->catalogue, "raw", recorded, &inode_recorded, e)) == -1)
+		return -1;
+	if (raw != -1) {
+		if (identify(raw, here, &inode, e) == -1)
+			return -1;
+		if ((empty = io_dir_is_empty(raw, e)) == -1)
+			return -1;
+		if (known ? strcmp(here, recorded) == 0 && inode == inode_recorded : !empty)
+			return 0;
+	}
+	if ((found = holds_a_file(a, &rows, e)) == -1)
+		return -1;
+	if (found || !rows)
+		return 0;
+	return err_set(e, ERR_SYSTEM, P_VOLUME_ABSENT,
+	    "%s: %s, and none of the recordings is in it: is the disk mounted? Nothing was done", a->paths[FOLDER_RAW],
+	    raw == -1 ? "the folder is not there"
+	    : known   ? "is not the folder that was recorded"
+		      : "is empty");
+}
+
+int
+volume_record(struct run *r, struct err *e)
+{
+	struct json *row;
+	char filesystem[40];
+	int64_t inode;
+
+	if (run_begin(r, e) == -1)
+		return -1;
+	for (int f = FOLDER_RAW; f <= FOLDER_EDITED; f++) {
+		if (r->a->folders[f] == -1)
+			continue;
+		if (identify(r->a->folders[f], filesystem, &inode, e) == -1 || (row = json_new_object(e)) == NULL)
+			goto fail;
+		if (json_put_int(row, "id", f + 1, e) == -1 ||
+		    json_put_str(row, "folder", archive_folder_name((enum folder)f), e) == -1 ||
+		    json_put_str(row, "filesystem", filesystem, e) == -1 || json_put_int(row, "inode", inode, e) == -1) {
+			json_free(row);
+			goto fail;
+		}
+		if (run_change(r, "rec_volumes", "id", f + 1, row, e) == -1)
+			goto fail;
+	}
+	return run_commit(r, e);
+fail:
+	run_cancel(r);
+	return -1;
+}
+
+/* Regular files of one folder that no row names; names that begin with a dot are nobody's recordings. */
+static int
+orphans_in(const struct archive *a, enum folder f, int64_t *n, struct err *e)
+{
+	DIR *d = a->folders[f] == -1 ? NULL : io_list(a->folders[f], e);
+	struct dirent *entry;
+	struct stat st;
+	int64_t id;
+	int rc = 0;
+
+	if (d == NULL)
+		return a->folders[f] == -1 ? 0 : -1;
+	while (rc == 0 && (entry = readdir(d)) != NULL) {
+		if (entry->d_name[0] == '.' ||
+		    (entry->d_type != DT_REG && (entry->d_type != DT_UNKNOWN ||
+						    fstatat(a->folders[f], entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode))))
+			continue;
+		if ((rc = catalogue_find_stored(a->catalogue, entry->d_name, strlen(entry->d_name), &id, e)) == 0)
+			++*n;
+		rc = rc == -1 ? -1 : 0;
+	}
+	closedir(d);
+	return rc;
+}
+
+int
+volume_count_orphans(const struct archive *a, int64_t *n, struct err *e)
+{
+	*n = 0;
+	return orphans_in(a, FOLDER_RAW, n, e) == -1 ? -1 : orphans_in(a, FOLDER_EDITED, n, e);
+}
