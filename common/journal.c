@@ -486,10 +486,10 @@ journal_count_rows(int dirfd, const char *run, struct err *e)
 
 	for (size_t i = 0; r != NULL && i < r->n; i++) {
 		struct json *line = journal_line(r, i, e);
-		const char *op = json_get_str(line, "op");
+		const char *table = json_get_str(line, "table");
 
 		/* The lines of one recording stand together. */
-		if (op != NULL && strcmp(op, "row") == 0 && json_get_int(line, "id", &id)) {
+		if (table != NULL && strcmp(table, "rec_volumes") != 0 && json_get_int(line, "id", &id)) {
 			rows += rows == 0 || id != previous;
 			previous = id;
 		}

@@ -62,7 +62,7 @@ forced(const struct json *now, const struct json *before, const struct json *cha
 	return row;
 }
 
-/* Remembers the outcome of a recording once: several lines may be about it. */
+/* Remembers the outcome of a recording once: several lines may be about it. 0 stands for what has no recording. */
 static void
 note(struct undo *u, int64_t id, const struct err *why)
 {
@@ -85,13 +85,14 @@ undo_row(struct undo *u, const struct json *line, struct err *e)
 	struct json *now = NULL, *target = NULL;
 	struct err why;
 	char digest[HASH_XXH3_128_HEX];
-	int64_t id;
+	int64_t id, recording;
 	int rc = -1;
 
 	if (table == NULL || key == NULL || before == NULL || !json_get_int(line, "id", &id))
 		return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal lacks its keys");
 	if (json_kind(before) == JSON_KIND_NULL)
 		before = NULL;
+	recording = strcmp(table, "rec_volumes") == 0 ? 0 : id;
 	if (idset_has(&u->conflicts, row_hash(table, id)))
 		return 0;
 	if (catalogue_row_get(r->a->catalogue, table, key, id, &now, e) == -1)
@@ -105,7 +106,7 @@ undo_row(struct undo *u, const struct json *line, struct err *e)
 	if (strcmp(digest, after != NULL ? after : "") != 0) {
 		err_item(&why, P_CONFLICT, "the row in %s was %s since; %s", table, now == NULL ? "removed" : "changed",
 		    r->force ? "what the run changed was put back all the same" : "left as it is (--force puts it back)");
-		note(u, id, r->force ? NULL : &why);
+		note(u, recording, r->force ? NULL : &why);
 		if (!r->force) {
 			rc = idset_add(&u->conflicts, row_hash(table, id), e);
 			goto out;
@@ -114,7 +115,8 @@ undo_row(struct undo *u, const struct json *line, struct err *e)
 		if (target == NULL && before != NULL)
 			goto out;
 	} else {
-		note(u, id, NULL);
+		if (recording != 0)
+			note(u, recording, NULL);
 		if (before != NULL && (target = json_clone(before, e)) == NULL)
 			goto out;
 	}

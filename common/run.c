@@ -242,7 +242,7 @@ recordings(const struct run *r)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < r->n_changes; i++)
-		n += i == 0 || r->changes[i].id != r->changes[i - 1].id;
+		n += strcmp(r->changes[i].table, "rec_volumes") != 0 && (i == 0 || r->changes[i].id != r->changes[i - 1].id);
 	return n;
 }
 

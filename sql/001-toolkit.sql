@@ -34,7 +34,7 @@ CREATE TABLE rec_measurements (
 	leading_silence_s REAL CHECK (leading_silence_s >= 0),
 	trailing_silence_s REAL CHECK (trailing_silence_s >= 0),
 	quality TEXT CHECK (quality IN ('high_resolution', 'cd_quality', 'low_quality', 'unknown')),
-	tags TEXT CHECK (tags IS NULL OR json_type(tags) = 'object'),
+	tags TEXT CHECK (tags GLOB '{*}'),
 	prober TEXT CHECK (length(prober) < 256),
 	problem_code TEXT CHECK (length(problem_code) < 64),
 	problem_message TEXT CHECK (length(problem_message) < 4096),
@@ -49,7 +49,7 @@ CREATE INDEX rec_measurements_stored_filename ON rec_measurements(stored_filenam
 -- What people said about a recording, beside the tags that its file carries.
 CREATE TABLE rec_tags (
 	recording_id INTEGER PRIMARY KEY REFERENCES recordings(id) ON DELETE CASCADE,
-	tags TEXT NOT NULL CHECK (json_type(tags) = 'object')
+	tags TEXT NOT NULL CHECK (tags GLOB '{*}')
 );
 -- Which folder on which file system the recordings were last seen in.
 CREATE TABLE rec_volumes (
