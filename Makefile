@@ -21,7 +21,7 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io
-AUDIO := chunk framing source levels wrap verdict audio
+AUDIO := chunk source levels framing wrap verdict content audio
 CATALOGUE := config record rowimage catalogue catalogue_list archive journal rollback run volume survey
 TOOL := work table tool
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) enrol adopt edit

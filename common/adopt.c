@@ -226,16 +226,16 @@ adopt_file(const struct adopt *o, const char *path, int64_t *id, int64_t *duplic
 	if (fd == -1 || archive_need_folder(a, FOLDER_RAW, e) == -1 || admit(o, a, fd, &m, duplicate_of, e) == -1)
 		goto out;
 	if ((stored = fresh_name(path, e)) == NULL || (line = file_line("create", FOLDER_RAW, stored, NULL, NULL, e)) == NULL ||
-	    run_file(o->r, line, e) == -1 || io_copy(fd, a->folders[FOLDER_RAW], stored, 0644, e) == -1)
+	    run_file(o->r, line, e) == -1 || io_copy(fd, a->folders[FOLDER_RAW], stored, 0644, m.xxh3_128, e) == -1)
 		goto out;
 	/* The copy has its own times: the measure is to be that of the file in the archive. */
-	if ((copy = io_open_beneath(a->folders[FOLDER_RAW], stored, e)) == -1 || fstat(copy, &st) == -1)
+	if ((copy = io_open_beneath(a->folders[FOLDER_RAW], stored, e)) == -1)
 		goto out;
-	clock_rfc3339(st.st_mtim, m.mtime);
-	if ((int64_t)st.st_size != m.size_bytes) {
-		err_item(e, P_MODIFIED, "changed while it was read; nothing was added");
+	if (fstat(copy, &st) == -1) {
+		err_sys(e, "stat of %s", stored);
 		goto out;
 	}
+	clock_rfc3339(st.st_mtim, m.mtime);
 	if (add_rows(o, path, stored, &m, id, e) == -1)
 		goto out;
 	rc = o->move ? remove_source(path, e) : 0;

@@ -1,13 +1,13 @@
 /*
- * The order of one measurement: identify the content, walk its frames where the format has any, make the
- * view that the decoder gets, decode and measure block by block, read the rest for the file's hashes,
- * judge. libsndfile never opens the file itself: it reads through callbacks, so that a read error is
- * seen, a signal is heard, and no byte is read from the disk for the hashes alone.
+ * The order of one measurement: identify the content, walk its frames where the format has any,
+ * make the view that the decoder gets, decode and measure block by block, read the rest for the
+ * file's hashes, judge. libsndfile never opens the file itself: it reads through callbacks, so that
+ * a read error is seen, a signal is heard, and no byte is read from the disk for the hashes alone.
  *
  * libsndfile 1.2.0 is kept away from what it does badly: headers of the RIFF and AIFF families are
- * replaced (wrap.h); the length that STREAMINFO and Xing declare is hidden when it would make the decoder
- * stop early; libmpg123, which talks to stderr about gaps, is given the frames without the gaps; Opus is
- * decoded at 48 kHz and not at the rate that its header remembers of the original.
+ * replaced (wrap.h); the length that STREAMINFO and Xing declare is hidden when it would make the
+ * decoder stop early; libmpg123, which talks to stderr about gaps, is given the frames without the
+ * gaps; Opus is decoded at 48 kHz and not at the rate that its header remembers of the original.
  */
 #include "audio.h"
 
@@ -19,34 +19,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "chunk.h"
+#include "content.h"
 #include "framing.h"
 #include "levels.h"
 #include "source.h"
 #include "utf8.h"
 #include "verdict.h"
 #include "version.h"
-#include "wrap.h"
 
 #define MAX_TAG 65536
 /* Above this length, and when it is unknown, loudness is kept in a histogram (bounded memory). */
 #define LONG_S (4 * 3600)
 #define LONG_SIZE ((uint64_t)4 << 30) /* whatever the header claims */
 #define ABRUPT_DBFS -40.0
-#define MAX_TAGGED_HEAD ((uint64_t)16 << 20)
 
 struct job {
 	const struct audio_opts *o;
 	struct measure *m;
 	struct err *e;
 	struct source *source;
-	struct view view;
-	bool no_end; /* the decoder is not to seek to the end, nor to derive a length from it */
-	struct framing_id id;
-	struct chunk_layout layout;
-	struct flac_info flac;
-	struct ogg_walk ogg;
-	struct mpeg_walk mpeg;
+	struct content content;
 	struct facts facts;
 	SNDFILE *sf;
 	SF_INFO info;
@@ -60,10 +52,20 @@ struct job {
 void
 audio_measure_init(struct measure *m)
 {
-	*m = (struct measure){.size_bytes = -1, .sample_rate_hz = -1, .channels = -1,
-	    .bits_per_sample = -1, .frames = -1, .duration_s = NAN, .bit_rate_bps = -1,
-	    .peak_dbfs = NAN, .true_peak_dbtp = NAN, .rms_dbfs = NAN, .loudness_lufs = NAN,
-	    .loudness_range_lu = NAN, .clipped_frames = -1, .leading_silence_s = NAN,
+	*m = (struct measure){.size_bytes = -1,
+	    .sample_rate_hz = -1,
+	    .channels = -1,
+	    .bits_per_sample = -1,
+	    .frames = -1,
+	    .duration_s = NAN,
+	    .bit_rate_bps = -1,
+	    .peak_dbfs = NAN,
+	    .true_peak_dbtp = NAN,
+	    .rms_dbfs = NAN,
+	    .loudness_lufs = NAN,
+	    .loudness_range_lu = NAN,
+	    .clipped_frames = -1,
+	    .leading_silence_s = NAN,
 	    .trailing_silence_s = NAN};
 }
 
@@ -81,8 +83,9 @@ audio_prober(const struct audio_opts *o, char out[AUDIO_PROBER_MAX])
 		snprintf(out, AUDIO_PROBER_MAX, "rectools %s; measures=%d; quick", REC_VERSION,
 		    AUDIO_MEASURES_VERSION);
 	else
-		snprintf(out, AUDIO_PROBER_MAX, "rectools %s; measures=%d silence_dbfs=%g true_peak=%s",
-		    REC_VERSION, AUDIO_MEASURES_VERSION, AUDIO_SILENCE_DBFS, o->true_peak ? "yes" : "no");
+		snprintf(out, AUDIO_PROBER_MAX,
+		    "rectools %s; measures=%d silence_dbfs=%g true_peak=%s", REC_VERSION,
+		    AUDIO_MEASURES_VERSION, AUDIO_SILENCE_DBFS, o->true_peak ? "yes" : "no");
 }
 
 bool
@@ -92,29 +95,24 @@ audio_prober_suffices(const char *prober, const struct audio_opts *o)
 	double silence;
 	int version;
 
-	if (sscanf(prober, "rectools %*[^;]; measures=%d silence_dbfs=%lf true_peak=%3s%c", &version,
-	    &silence, peak, &rest) == 3)
+	if (sscanf(prober, "rectools %*[^;]; measures=%d silence_dbfs=%lf true_peak=%3s%c",
+		&version, &silence, peak, &rest) == 3)
 		return version == AUDIO_MEASURES_VERSION && silence == AUDIO_SILENCE_DBFS &&
-		    (strcmp(peak, "yes") == 0 || (strcmp(peak, "no") == 0 && !o->true_peak));
-	return o->quick && sscanf(prober, "rectools %*[^;]; measures=%d; quick%c", &version, &rest) == 1 &&
-	    version == AUDIO_MEASURES_VERSION;
+		       (strcmp(peak, "yes") == 0 || (strcmp(peak, "no") == 0 && !o->true_peak));
+	return o->quick &&
+	       sscanf(prober, "rectools %*[^;]; measures=%d; quick%c", &version, &rest) == 1 &&
+	       version == AUDIO_MEASURES_VERSION;
 }
 
-static double
-round_to(double v, double unit)
-{
-	return isfinite(v) ? round(v / unit) * unit : NAN;
-}
-
-/* Thousandths and millionths, as the nearest double to the decimal number. */
+/* v with n decimals, as the double nearest to the decimal number. */
 static double
 decimals(double v, int n)
 {
-	char text[64];
+	char text[400];
 
 	if (!isfinite(v))
 		return NAN;
-	snprintf(text, sizeof text, "%.*f", n, round_to(v, 1e-9));
+	snprintf(text, sizeof text, "%.*f", n, v);
 	v = strtod(text, NULL);
 	return v == 0 ? 0 : v; /* no -0 */
 }
@@ -126,20 +124,22 @@ vio_length(void *user)
 {
 	struct job *j = user;
 
-	return (sf_count_t)j->view.size;
+	return (sf_count_t)j->content.view.size;
 }
 
 static sf_count_t
 vio_seek(sf_count_t offset, int whence, void *user)
 {
 	struct job *j = user;
-	sf_count_t base = whence == SEEK_CUR ? (sf_count_t)j->view.pos :
-	    whence == SEEK_END ? (sf_count_t)j->view.size : 0;
+	sf_count_t base = whence == SEEK_CUR   ? (sf_count_t)j->content.view.pos
+			  : whence == SEEK_END ? (sf_count_t)j->content.view.size
+					       : 0;
 	sf_count_t to;
 
-	if ((whence == SEEK_END && j->no_end) || __builtin_add_overflow(base, offset, &to) || to < 0)
+	if ((whence == SEEK_END && j->content.no_end) ||
+	    __builtin_add_overflow(base, offset, &to) || to < 0)
 		return -1;
-	j->view.pos = (uint64_t)to;
+	j->content.view.pos = (uint64_t)to;
 	return to;
 }
 
@@ -148,7 +148,7 @@ vio_read(void *p, sf_count_t len, void *user)
 {
 	struct job *j = user;
 
-	return len <= 0 ? 0 : (sf_count_t)view_read(&j->view, p, (size_t)len);
+	return len <= 0 ? 0 : (sf_count_t)view_read(&j->content.view, p, (size_t)len);
 }
 
 static sf_count_t
@@ -165,7 +165,7 @@ vio_tell(void *user)
 {
 	struct job *j = user;
 
-	return (sf_count_t)j->view.pos;
+	return (sf_count_t)j->content.view.pos;
 }
 
 /* ---- names ---- */
@@ -228,15 +228,16 @@ is_big_endian(const struct job *j)
 	if (order == SF_ENDIAN_BIG || order == SF_ENDIAN_LITTLE)
 		return order == SF_ENDIAN_BIG;
 	return major == SF_FORMAT_AIFF || major == SF_FORMAT_AU || major == SF_FORMAT_CAF ||
-	    major == SF_FORMAT_SVX;
+	       major == SF_FORMAT_SVX;
 }
 
 static const char *
 mime_of(const char *container)
 {
 	static const char *const types[][2] = {{"wav", "audio/x-wav"}, {"rf64", "audio/x-wav"},
-	    {"w64", "audio/x-wav"}, {"flac", "audio/flac"}, {"ogg", "audio/ogg"}, {"mp3", "audio/mpeg"},
-	    {"aiff", "audio/x-aiff"}, {"caf", "audio/x-caf"}, {"au", "audio/basic"}};
+	    {"w64", "audio/x-wav"}, {"flac", "audio/flac"}, {"ogg", "audio/ogg"},
+	    {"mp3", "audio/mpeg"}, {"aiff", "audio/x-aiff"}, {"caf", "audio/x-caf"},
+	    {"au", "audio/basic"}};
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (strcmp(types[i][0], container) == 0)
@@ -248,29 +249,37 @@ static void
 fill_format(struct job *j)
 {
 	struct measure *m = j->m;
-	int subtype = j->info.format & SF_FORMAT_SUBMASK, major = j->info.format & SF_FORMAT_TYPEMASK;
+	int subtype = j->info.format & SF_FORMAT_SUBMASK,
+	    major = j->info.format & SF_FORMAT_TYPEMASK;
 	const struct codec *c = codec_of(subtype);
-	bool flac = j->facts.flac != NULL || (j->facts.ogg != NULL && strcmp(j->ogg.codec, "flac") == 0);
+	bool flac = j->facts.flac != NULL ||
+		    (j->facts.ogg != NULL && strcmp(j->content.ogg.codec, "flac") == 0);
 
 	m->sample_rate_hz = j->info.samplerate;
 	m->channels = j->info.channels;
 	if (flac) {
 		snprintf(m->codec, sizeof m->codec, "flac");
 	} else if (subtype == SF_FORMAT_IMA_ADPCM) {
-		snprintf(m->codec, sizeof m->codec, major == SF_FORMAT_AIFF ? "adpcm_ima_qt" : "adpcm_ima_wav");
+		snprintf(m->codec, sizeof m->codec,
+		    major == SF_FORMAT_AIFF ? "adpcm_ima_qt" : "adpcm_ima_wav");
 	} else if (subtype == SF_FORMAT_GSM610) {
-		snprintf(m->codec, sizeof m->codec, major == SF_FORMAT_RAW || major == SF_FORMAT_AIFF ? "gsm" : "gsm_ms");
+		snprintf(m->codec, sizeof m->codec,
+		    major == SF_FORMAT_RAW || major == SF_FORMAT_AIFF ? "gsm" : "gsm_ms");
 	} else if (c != NULL) {
 		const char *order = strstr(c->name, "%s");
 		int len = order != NULL ? (int)(order - c->name) : (int)strlen(c->name);
 
 		snprintf(m->codec, sizeof m->codec, "%.*s%s", len, c->name,
-		    order == NULL ? "" : is_big_endian(j) ? "be" : "le");
+		    order == NULL      ? ""
+		    : is_big_endian(j) ? "be"
+				       : "le");
 	}
 	if (c != NULL) {
 		m->bits_per_sample = c->bits;
 		j->lossless = c->lossless;
-		j->bits = c->lossless && subtype != SF_FORMAT_FLOAT && subtype != SF_FORMAT_DOUBLE ? (unsigned)c->bits : 0;
+		j->bits = c->lossless && subtype != SF_FORMAT_FLOAT && subtype != SF_FORMAT_DOUBLE
+			      ? (unsigned)c->bits
+			      : 0;
 	}
 }
 
@@ -285,7 +294,8 @@ fill_derived(struct job *j)
 	if (plain && m->bits_per_sample > 0)
 		m->bit_rate_bps = m->sample_rate_hz * m->channels * m->bits_per_sample;
 	else if (m->duration_s > 0)
-		m->bit_rate_bps = (int64_t)llround(fmin((double)m->size_bytes * 8 / m->duration_s, 9e15));
+		m->bit_rate_bps =
+		    (int64_t)llround(fmin((double)m->size_bytes * 8 / m->duration_s, 9e15));
 	if (m->frames <= 0)
 		strcpy(m->quality, "unknown");
 	else if (m->sample_rate_hz >= 96000 && m->bits_per_sample >= 24)
@@ -350,7 +360,8 @@ put_broadcast(struct job *j)
 	snprintf(number, sizeof number, "%llu", (unsigned long long)time);
 	if (put_tag(j, "description", b->description, sizeof b->description) == 0 &&
 	    put_tag(j, "originator", b->originator, sizeof b->originator) == 0 &&
-	    put_tag(j, "originator_reference", b->originator_reference, sizeof b->originator_reference) == 0 &&
+	    put_tag(j, "originator_reference", b->originator_reference,
+		sizeof b->originator_reference) == 0 &&
 	    put_tag(j, "origination_date", b->origination_date, sizeof b->origination_date) == 0 &&
 	    put_tag(j, "origination_time", b->origination_time, sizeof b->origination_time) == 0 &&
 	    put_tag(j, "time_reference", number, sizeof number) == 0 &&
@@ -369,8 +380,8 @@ fill_tags(struct job *j)
 		const char *key;
 	} strings[] = {{SF_STR_TITLE, "title"}, {SF_STR_ARTIST, "artist"}, {SF_STR_ALBUM, "album"},
 	    {SF_STR_COMMENT, "comment"}, {SF_STR_DATE, "date"}, {SF_STR_GENRE, "genre"},
-	    {SF_STR_SOFTWARE, "software"}, {SF_STR_COPYRIGHT, "copyright"}, {SF_STR_LICENSE, "license"},
-	    {SF_STR_TRACKNUMBER, "track"}};
+	    {SF_STR_SOFTWARE, "software"}, {SF_STR_COPYRIGHT, "copyright"},
+	    {SF_STR_LICENSE, "license"}, {SF_STR_TRACKNUMBER, "track"}};
 
 	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
 		const char *s = sf_get_string(j->sf, strings[i].type);
@@ -381,133 +392,7 @@ fill_tags(struct job *j)
 	return put_broadcast(j);
 }
 
-/* ---- what the decoder gets ---- */
-
-/* STREAMINFO's count of samples (36 bits) is hidden: it would end the decoding. */
-static int
-view_flac(struct job *j)
-{
-	struct view *v = &j->view;
-	unsigned char count[5];
-	uint64_t at = j->flac.info_offset + 13;
-
-	j->facts.flac = &j->flac;
-	framing_flac(j->source, j->id.begin, j->id.end, &j->flac);
-	j->facts.audio_offset = j->flac.audio_offset;
-	at = j->flac.info_offset + 13;
-	if (!j->flac.there || j->o->quick ||
-	    source_read(j->source, at, count, sizeof count) != sizeof count)
-		return view_add_file(v, j->id.begin, j->id.end - j->id.begin, j->e);
-	count[0] &= 0xf0;
-	memset(count + 1, 0, 4);
-	if (view_add_file(v, j->id.begin, at - j->id.begin, j->e) == -1 ||
-	    view_add_bytes(v, count, sizeof count, j->e) == -1)
-		return -1;
-	return view_add_file(v, at + 5, j->id.end - at - 5, j->e);
-}
-
-static int
-view_ogg(struct job *j)
-{
-	j->facts.ogg = &j->ogg;
-	j->ogg.codec = "";
-	if (!j->o->quick)
-		framing_ogg(j->source, j->id.begin, j->id.end, &j->ogg);
-	return view_add_file(&j->view, j->id.begin, j->id.end - j->id.begin, j->e);
-}
-
-/*
- * The frames without what lies between them, behind the ID3v2 tag if there is one. A Xing header that lies
- * about the count is left out, since libmpg123 would believe it, and a VBRI header, which it would play.
- */
-static int
-view_mpeg(struct job *j, uint64_t begin, uint64_t end)
-{
-	struct mpeg_walk *w = &j->mpeg;
-	uint64_t skip_from, skip_to;
-	bool drop;
-
-	j->facts.mpeg = w;
-	if (framing_mpeg(j->source, begin, end, !j->o->quick, w, j->e) == -1)
-		return -1;
-	if (j->o->quick)
-		return view_add_file(&j->view, begin, end - begin, j->e);
-	drop = w->declared && (w->vbri || !w->info_says_frames || w->declared_frames > w->frames + 2 ||
-	    w->frames > w->declared_frames + 2);
-	skip_from = drop ? w->info_offset : 0;
-	skip_to = drop ? w->info_offset + w->info_len : 0;
-	if (begin == j->id.begin && begin <= MAX_TAGGED_HEAD && view_add_file(&j->view, 0, begin, j->e) == -1)
-		return -1;
-	for (size_t i = 0; i < w->n_runs; i++) {
-		uint64_t from = w->runs[i].offset, to = from + w->runs[i].len;
-
-		if (from == skip_from && drop)
-			from = skip_to;
-		if (view_add_file(&j->view, from, to - from, j->e) == -1)
-			return -1;
-	}
-	j->no_end = true;
-	return 0;
-}
-
-/* libsndfile refuses a CAF whose data chunk is cut: its size becomes what is there. */
-static int
-view_other(struct job *j)
-{
-	struct facts *f = &j->facts;
-	uint64_t size = f->size_bytes, there, at;
-	unsigned char count[8];
-
-	f->sized = framing_sizes(j->source, j->id.container, &f->sized_offset, &f->sized_declared) == 1;
-	f->audio_offset = f->sized ? f->sized_offset : 0;
-	if (strcmp(j->id.container, "caf") != 0 || !f->sized || f->sized_offset > size ||
-	    f->sized_declared <= size - f->sized_offset)
-		return view_add_file(&j->view, 0, size, j->e);
-	at = f->sized_offset - 12;
-	there = size - f->sized_offset + 4;
-	for (int i = 0; i < 8; i++)
-		count[i] = (unsigned char)(there >> (8 * (7 - i)));
-	if (view_add_file(&j->view, 0, at, j->e) == -1 ||
-	    view_add_bytes(&j->view, count, sizeof count, j->e) == -1)
-		return -1;
-	return view_add_file(&j->view, at + 8, size - at - 8, j->e);
-}
-
-/* 0, or -1 and *e. The view stays empty when the file is not to be given to the decoder. */
-static int
-make_view(struct job *j)
-{
-	const struct chunk_layout *l = &j->layout;
-	struct facts *f = &j->facts;
-
-	if (f->layout != NULL) {
-		if (l->duplicate_fmt || l->fmt == -1 || l->data == -1 ||
-		    l->chunks[l->fmt].size < (l->family == CHUNK_AIFF ? 18 : 16))
-			return 0;
-		f->format_tag = wrap_format_tag(j->source, l);
-		f->audio_offset = l->audio_offset;
-		if (f->format_tag == 0x55 || f->format_tag == 0x50)
-			return view_mpeg(j, l->audio_offset, l->audio_offset + l->audio_size);
-		return wrap_audio(j->source, l, &j->view, j->e);
-	}
-	switch (j->id.format) {
-	case FRAMING_FLAC:
-		return view_flac(j);
-	case FRAMING_OGG:
-		return view_ogg(j);
-	case FRAMING_MPEG:
-		f->audio_offset = j->id.begin;
-		return view_mpeg(j, j->id.begin, j->id.end);
-	case FRAMING_GSM:
-		j->info = (SF_INFO){.format = SF_FORMAT_RAW | SF_FORMAT_GSM610, .samplerate = 8000,
-		    .channels = 1};
-		/* fall through */
-	case FRAMING_OTHER:
-		return view_other(j);
-	default:
-		return 0;
-	}
-}
+/* ---- decoding ---- */
 
 static void
 open_decoder(struct job *j)
@@ -516,30 +401,35 @@ open_decoder(struct job *j)
 	struct facts *f = &j->facts;
 	int opus_rate = 48000;
 
-	if (j->view.size == 0 || (f->mpeg != NULL && f->mpeg->frames == 0))
+	if (j->content.view.size == 0 || (f->mpeg != NULL && f->mpeg->frames == 0))
 		return;
-	j->view.pos = 0;
+	j->content.view.pos = 0;
+	if (f->layout == NULL && j->content.id.format == FRAMING_GSM)
+		j->info = (SF_INFO){
+		    .format = SF_FORMAT_RAW | SF_FORMAT_GSM610, .samplerate = 8000, .channels = 1};
 	j->sf = sf_open_virtual(&vio, SFM_READ, &j->info, j);
 	if (j->sf == NULL) {
 		snprintf(j->decoder_said, sizeof j->decoder_said, "%s", sf_strerror(NULL));
 		f->open_error = j->decoder_said;
-		f->unimplemented = f->flac == NULL && (strstr(j->decoder_said, "unimplemented") != NULL ||
-		    strstr(j->decoder_said, "unsupported") != NULL ||
-		    (f->ogg != NULL && f->ogg->codec[0] != '\0' && strcmp(f->ogg->codec, "vorbis") != 0 &&
-			strcmp(f->ogg->codec, "opus") != 0));
+		f->unimplemented =
+		    f->flac == NULL && (strstr(j->decoder_said, "unimplemented") != NULL ||
+					   strstr(j->decoder_said, "unsupported") != NULL ||
+					   (f->ogg != NULL && f->ogg->codec[0] != '\0' &&
+					       strcmp(f->ogg->codec, "vorbis") != 0 &&
+					       strcmp(f->ogg->codec, "opus") != 0));
 		return;
 	}
 	f->opened = true;
-	if ((j->info.format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS && j->info.samplerate != opus_rate &&
-	    sf_command(j->sf, SFC_SET_ORIGINAL_SAMPLERATE, &opus_rate, sizeof opus_rate) == SF_TRUE) {
+	if ((j->info.format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS &&
+	    j->info.samplerate != opus_rate &&
+	    sf_command(j->sf, SFC_SET_ORIGINAL_SAMPLERATE, &opus_rate, sizeof opus_rate) ==
+		SF_TRUE) {
 		if (j->info.frames > 0 && j->info.frames < SF_COUNT_MAX / 48)
 			j->info.frames *= opus_rate / j->info.samplerate;
 		j->info.samplerate = opus_rate;
 	}
 	f->rate_hz = j->info.samplerate > 0 ? (uint64_t)j->info.samplerate : 0;
 }
-
-/* ---- decoding ---- */
 
 union samples {
 	int i[LEVELS_MAX_BLOCK];
@@ -587,7 +477,8 @@ use_block(struct job *j, struct decode *d, size_t frames)
 	size_t n = frames * (size_t)j->info.channels;
 	bool reals64 = (j->info.format & SF_FORMAT_SUBMASK) == SF_FORMAT_DOUBLE;
 
-	/* Little-endian hosts only, like the rest of the toolkit's formats: Debian's amd64 and arm64. */
+	/* Little-endian hosts only, like the rest of the toolkit's formats: Debian's amd64 and
+	 * arm64. */
 	if (d->hash != NULL && j->bits == 32)
 		hash_update(d->hash, d->block->i, n * sizeof(int));
 	else if (d->hash != NULL && j->bits > 0)
@@ -603,14 +494,14 @@ use_block(struct job *j, struct decode *d, size_t frames)
 }
 
 /*
- * After an error libsndfile may find its way back into the stream when it is asked again. It is, for as
- * long as it goes forward in the file.
+ * After an error libsndfile may find its way back into the stream when it is asked again. It is,
+ * for as long as it goes forward in the file.
  */
 static void
 decode_blocks(struct job *j, struct decode *d)
 {
 	struct facts *f = &j->facts;
-	uint64_t furthest = j->view.pos;
+	uint64_t furthest = j->content.view.pos;
 	int64_t limit = INT64_MAX;
 
 	/* libsndfile decodes the pad byte behind an odd number of 65-byte blocks as one more. */
@@ -628,9 +519,9 @@ decode_blocks(struct job *j, struct decode *d)
 		}
 		n = n > limit - f->frames ? limit - f->frames : n;
 		/* A count that was not asked for is a decoder gone wrong. */
-		if (n > d->block_frames || (n <= 0 && (!failed || j->view.pos <= furthest)))
+		if (n > d->block_frames || (n <= 0 && (!failed || j->content.view.pos <= furthest)))
 			break;
-		furthest = j->view.pos > furthest ? j->view.pos : furthest;
+		furthest = j->content.view.pos > furthest ? j->content.view.pos : furthest;
 		if (n <= 0)
 			continue;
 		use_block(j, d, (size_t)n);
@@ -656,12 +547,17 @@ decode(struct job *j)
 {
 	struct decode d = {.block_frames = LEVELS_MAX_BLOCK / j->info.channels};
 	uint64_t rate = (uint64_t)j->info.samplerate;
-	uint64_t expected = j->facts.flac != NULL && j->flac.frames > 0 ? j->flac.frames :
-	    j->facts.mpeg != NULL ? j->mpeg.frames * j->mpeg.samples : (uint64_t)j->info.frames;
+	uint64_t expected =
+	    j->facts.flac != NULL && j->content.flac.frames > 0 ? j->content.flac.frames
+	    : j->facts.mpeg != NULL ? j->content.mpeg.frames * j->content.mpeg.samples
+				    : (uint64_t)j->info.frames;
 	bool is_long = expected > LONG_S * rate || j->facts.size_bytes > LONG_SIZE;
-	struct levels_opts lo = {.bits = j->bits, .channels = (unsigned)j->info.channels,
-	    .rate_hz = (unsigned)j->info.samplerate, .silence_dbfs = AUDIO_SILENCE_DBFS,
-	    .histogram = is_long, .true_peak = j->o->true_peak};
+	struct levels_opts lo = {.bits = j->bits,
+	    .channels = (unsigned)j->info.channels,
+	    .rate_hz = (unsigned)j->info.samplerate,
+	    .silence_dbfs = AUDIO_SILENCE_DBFS,
+	    .histogram = is_long,
+	    .true_peak = j->o->true_peak};
 	struct levels_result r;
 	int rc = -1;
 
@@ -670,7 +566,8 @@ decode(struct job *j)
 	d.levels = levels_open(&lo, j->e);
 	if (d.block == NULL || d.packed == NULL || d.levels == NULL)
 		goto out;
-	if (j->lossless && (d.hash = hash_open(HASH_XXH3_128 | (j->facts.flac ? HASH_MD5 : 0), j->e)) == NULL)
+	if (j->lossless &&
+	    (d.hash = hash_open(HASH_XXH3_128 | (j->facts.flac ? HASH_MD5 : 0), j->e)) == NULL)
 		goto out;
 	decode_blocks(j, &d);
 	j->m->frames = j->facts.frames;
@@ -683,8 +580,9 @@ decode(struct job *j)
 			hash_md5(d.hash, j->facts.md5);
 	}
 	if (j->facts.flac != NULL && j->facts.decode_error != NULL)
-		j->facts.flac_last = framing_flac_last(j->source, &j->flac, j->id.end,
-		    &j->facts.flac_last_start, &j->facts.flac_last_len) == 1;
+		j->facts.flac_last =
+		    framing_flac_last(j->source, &j->content.flac, j->content.id.end,
+			&j->facts.flac_last_start, &j->facts.flac_last_len) == 1;
 	rc = 0;
 out:
 	hash_close(d.hash);
@@ -695,28 +593,6 @@ out:
 }
 
 /* ---- the end of the file ---- */
-
-/* Where the hole begins that ends at the end of the file, or its size. The position of fd is restored. */
-static uint64_t
-hole_at_end(int fd, uint64_t zero_start, uint64_t size)
-{
-	off_t before = lseek(fd, 0, SEEK_CUR), hole, data;
-	uint64_t from = zero_start / 4096 * 4096;
-
-	for (int i = 0; i < 1000; i++) {
-		hole = lseek(fd, (off_t)from, SEEK_HOLE);
-		if (hole == -1 || (uint64_t)hole >= size)
-			break;
-		data = lseek(fd, hole, SEEK_DATA);
-		if (data == -1 || (uint64_t)data >= size) {
-			lseek(fd, before, SEEK_SET);
-			return (uint64_t)hole > zero_start ? (uint64_t)hole : zero_start;
-		}
-		from = (uint64_t)data;
-	}
-	lseek(fd, before, SEEK_SET);
-	return size;
-}
 
 /* The 10 ms before frame `end` peak above ABRUPT_DBFS. */
 static int
@@ -733,7 +609,8 @@ is_abrupt(struct job *j, uint64_t end, bool *abrupt)
 		span = (sf_count_t)(LEVELS_MAX_BLOCK / channels);
 	if ((v = mem_new((size_t)span * channels, sizeof *v, j->e)) == NULL)
 		return -1;
-	if (sf_seek(j->sf, (sf_count_t)end - span, SEEK_SET) != -1 && (n = sf_readf_float(j->sf, v, span)) > 0)
+	if (sf_seek(j->sf, (sf_count_t)end - span, SEEK_SET) != -1 &&
+	    (n = sf_readf_float(j->sf, v, span)) > 0)
 		for (size_t i = 0; i < (size_t)n * channels; i++)
 			*abrupt |= fabsf(v[i]) > powf(10, ABRUPT_DBFS / 20);
 	free(v);
@@ -751,13 +628,14 @@ look_at_zeros(struct job *j, int fd)
 	f->zero_start = source_zero_start(j->source);
 	if (size - f->zero_start >= 512)
 		m->zero_tail_bytes = size - f->zero_start;
-	f->hole_start = hole_at_end(fd, f->zero_start, size);
+	f->hole_start = content_hole_at_end(fd, f->zero_start, size);
 	if (j->sf == NULL || strncmp(m->codec, "pcm_", 4) != 0)
 		return 0;
 	sample = (unsigned)m->bits_per_sample / 8;
-	f->frame_bytes = f->layout != NULL ? f->layout->block_align : sample * (uint64_t)m->channels;
+	f->frame_bytes =
+	    f->layout != NULL ? f->layout->block_align : sample * (uint64_t)m->channels;
 	f->zero_is_silence = strcmp(m->codec, "pcm_u8") != 0 && strcmp(m->codec, "pcm_alaw") != 0 &&
-	    strcmp(m->codec, "pcm_mulaw") != 0;
+			     strcmp(m->codec, "pcm_mulaw") != 0;
 	if (!verdict_wants_abrupt(f))
 		return 0;
 	return is_abrupt(j, (f->zero_start - f->audio_offset) / f->frame_bytes, &f->abrupt);
@@ -770,27 +648,16 @@ examine(struct job *j, int fd)
 {
 	struct facts *f = &j->facts;
 	struct measure *m = j->m;
-	int r;
 
-	if ((r = chunk_layout(fd, f->size_bytes, &j->layout, j->e)) == -1) {
+	if (content_look(&j->content, fd, j->e) == -1) {
 		if (j->e->class != ERR_ITEM)
 			return -1;
 		m->problem = *j->e;
 		return 0;
 	}
-	if (r == 1) {
-		f->layout = &j->layout;
-		f->container = j->layout.container;
-	} else {
-		framing_identify(j->source, &j->id);
-		f->container = j->id.container;
-	}
-	f->id = &j->id;
 	snprintf(m->container, sizeof m->container, "%s", f->container);
-	if (r == 1 || j->id.format > FRAMING_UNSUPPORTED)
+	if (f->layout != NULL || j->content.id.format > FRAMING_UNSUPPORTED)
 		strcpy(m->mime_type, mime_of(f->container));
-	if (make_view(j) == -1)
-		return -1;
 	open_decoder(j);
 	if (!f->opened)
 		return 0;
@@ -846,17 +713,20 @@ compare_stat(int fd, const struct stat *before, struct measure *m)
 
 	if (m->problem.class != ERR_NONE && strcmp(m->problem.code, P_UNREADABLE) == 0)
 		return;
-	if (fstat(fd, &now) == -1 || (now.st_size == before->st_size &&
-	    now.st_mtim.tv_sec == before->st_mtim.tv_sec && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec))
+	if (fstat(fd, &now) == -1 ||
+	    (now.st_size == before->st_size && now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+		now.st_mtim.tv_nsec == before->st_mtim.tv_nsec))
 		return;
-	err_item(&m->problem, P_MODIFIED, "changed while it was read (%lld bytes at first, %lld at the end): "
-	    "measure it again when nobody writes to it", (long long)before->st_size, (long long)now.st_size);
+	err_item(&m->problem, P_MODIFIED,
+	    "changed while it was read (%lld bytes at first, %lld at the end): "
+	    "measure it again when nobody writes to it",
+	    (long long)before->st_size, (long long)now.st_size);
 }
 
 int
 audio_measure(int fd, const struct audio_opts *o, struct measure *m, struct err *e)
 {
-	struct job j = {.o = o, .m = m, .e = e, .layout = {.fmt = -1, .data = -1}};
+	struct job j = {.o = o, .m = m, .e = e};
 	struct stat st;
 	int rc = -1;
 
@@ -866,23 +736,21 @@ audio_measure(int fd, const struct audio_opts *o, struct measure *m, struct err 
 	m->size_bytes = st.st_size;
 	clock_rfc3339(st.st_mtim, m->mtime);
 	audio_prober(o, m->prober);
-	j.facts = (struct facts){.size_bytes = (uint64_t)st.st_size, .container = "", .quick = o->quick,
-	    .id = &j.id, .frames = -1};
-	j.id.container = j.id.name = "";
-	j.source = source_open(fd, (uint64_t)st.st_size, o->quick ? 0 : HASH_XXH3_128 | HASH_SHA256, o->stop,
-	    o->bytes_done, e);
+	j.facts = (struct facts){
+	    .size_bytes = (uint64_t)st.st_size, .container = "", .quick = o->quick, .frames = -1};
+	j.source = source_open(fd, (uint64_t)st.st_size, o->quick ? 0 : HASH_XXH3_128 | HASH_SHA256,
+	    o->stop, o->bytes_done, e);
 	if (j.source == NULL)
 		return -1;
-	j.view.source = j.source;
+	j.content.source = j.source;
+	j.content.facts = &j.facts;
 	if (examine(&j, fd) == 0 && conclude(&j, fd) == 0) {
 		compare_stat(fd, &st, m);
 		rc = 0;
 	}
 	if (j.sf != NULL)
 		sf_close(j.sf);
-	framing_mpeg_free(&j.mpeg);
-	chunk_layout_free(&j.layout);
-	view_clear(&j.view);
+	content_close(&j.content);
 	source_close(j.source);
 	if (rc == -1)
 		audio_measure_free(m);

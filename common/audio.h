@@ -5,7 +5,8 @@
  * file's XXH3-128 and SHA-256, the decoder (libsndfile, through callbacks that latch errno), the hash of
  * the decoded samples, and the levels: peak, RMS, clipping, leading and trailing silence, integrated
  * loudness and loudness range (EBU R 128, by libebur128), true peak on request. Small stretches that the
- * decoder itself asks for again (headers, tails) are read twice. Memory is bounded whatever the file.
+ * decoder itself asks for again (headers, tails) are read twice; so are Ogg and MP3 files, whose pages and frames
+ * are all looked at before they are decoded. Memory is bounded whatever the file.
  *
  * The container and the codec come from the content, never from the name. The audio that is there is what
  * counts: of a file whose header lies (sizes 0, placeholders, too large, stale) every frame that is in the
@@ -15,7 +16,7 @@
  * problem's code and sentence, and what could be measured is there. -1 and *e only when measuring could
  * not be done for reasons that are not the file's (memory, ERR_STOPPED).
  *
- * Problems that it finds, the gravest first: unreadable (EIO), empty (no bytes, or no frame of audio),
+ * Problems that it finds, the gravest first: unreadable (EIO), modified (while it was read), empty (no bytes, or no frame of audio),
  * not_audio, unsupported (a known format that cannot be decoded here), decode_error (damaged inside, or
  * FLAC's MD5 does not agree), zero_tail, truncated, header_mismatch.
  */

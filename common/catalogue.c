@@ -5,7 +5,8 @@
  * that is opened read-only leaves -shm and -wal files behind, and one that may write checkpoints another
  * program's WAL when it closes. So a connection for reading is opened for writing where the folder allows
  * it, forbids itself every write (query_only), and does not checkpoint on close. Where a WAL lies without
- * its -shm (a copied archive), the index is kept in memory (exclusive locking), so that none appears.
+ * its -shm (a copied archive), the index is kept in memory (exclusive locking), so that none appears; the
+ * connections of one tool share a cache then, or they would lock each other out.
  * Where the folder cannot be written and no WAL is there, the file is read as immutable.
  */
 #include "catalogue_db.h"
@@ -299,12 +300,8 @@ make_views(struct catalogue *c, struct err *e)
 		err_nomem(e);
 		goto out;
 	}
-	if (sqlite3_exec(c->db, "DROP VIEW IF EXISTS temp.recording; DROP VIEW IF EXISTS temp.rec_m; "
-				"DROP VIEW IF EXISTS temp.rec_app;", NULL, NULL, NULL) != SQLITE_OK) {
-		catalogue_error(c, "dropping its views", e);
-		goto out;
-	}
-	if (catalogue_exec(c, c->shape.current_columns ? sql_view_app_current : sql_view_app_oldest, e) == -1 ||
+	if (catalogue_exec(c, sql_drop_views, e) == -1 ||
+	    catalogue_exec(c, c->shape.current_columns ? sql_view_app_current : sql_view_app_oldest, e) == -1 ||
 	    catalogue_exec(c, c->shape.toolkit_version > 0 ? sql_view_toolkit_present : sql_view_toolkit_absent, e) == -1 ||
 	    catalogue_exec(c, view, e) == -1)
 		goto out;
@@ -371,7 +368,9 @@ open_db(struct catalogue *c, struct err *e)
 	if (access(c->o.path, F_OK) == -1)
 		return err_set(e, ERR_CATALOGUE, NULL,
 		    "%s: %s: no archive here; name its root with -C (or REC_ROOT)", c->o.path, strerror(errno));
-	if (sqlite3_open_v2(c->o.path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(c->o.path, &c->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (!c->o.write && lone_wal ? SQLITE_OPEN_SHAREDCACHE : 0),
+		NULL) != SQLITE_OK)
 		return catalogue_error(c, "opening it", e);
 	if (!c->o.write && (sqlite3_db_readonly(c->db, "main") == 1 || access(c->o.path, W_OK) == -1) &&
 	    !has_side_file(c->o.path, "-wal") && open_immutable(c, e) == -1)
@@ -657,8 +656,7 @@ int
 catalogue_drop_column(struct catalogue *c, const char *table, const char *column, struct err *e)
 {
 	/* The temporary views name the columns, and SQLite refuses to drop what a view reads. */
-	if (catalogue_exec(c, "DROP VIEW IF EXISTS temp.recording; DROP VIEW IF EXISTS temp.rec_m; "
-			      "DROP VIEW IF EXISTS temp.rec_app;", e) == -1)
+	if (catalogue_exec(c, sql_drop_views, e) == -1)
 		return -1;
 	return exec_fmt(c, e, "ALTER TABLE main.\"%w\" DROP COLUMN \"%w\"", table, column);
 }
@@ -666,10 +664,14 @@ catalogue_drop_column(struct catalogue *c, const char *table, const char *column
 int64_t
 catalogue_count_values(struct catalogue *c, const char *table, const char *column, struct err *e)
 {
-	char sql[256];
+	char sql[512], usual[64] = "NULL"; /* as SQL; of a column that run.c added */
 	int64_t n = 0;
 
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(\"%w\") FROM main.\"%w\"", column, table);
+	sqlite3_snprintf(sizeof sql, sql, "SELECT dflt_value FROM pragma_table_info(%Q, 'main') WHERE name = %Q", table, column);
+	if (single(c, sql, NULL, usual, sizeof usual, e) == -1)
+		return -1;
+	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" IS NOT NULL AND \"%w\" IS NOT %s",
+	    table, column, column, usual);
 	return single(c, sql, &n, NULL, 0, e) == -1 ? -1 : n;
 }
 
@@ -699,7 +701,7 @@ catalogue_drop_toolkit(struct catalogue *c, struct err *e)
 	struct buf sql = {0};
 	int rc = -1;
 
-	if (s == NULL || buf_adds(&sql, "DROP VIEW IF EXISTS temp.recording; DROP VIEW IF EXISTS temp.rec_m; ", e) == -1)
+	if (s == NULL || buf_adds(&sql, sql_drop_views, e) == -1)
 		goto out;
 	while ((rc = catalogue_step(c, s, e)) == 1) {
 		char *piece = sqlite3_mprintf("DROP TABLE main.\"%w\";", sqlite3_column_text(s, 0));
@@ -832,13 +834,17 @@ find_id(struct catalogue *c, const char *sql, const char *p, size_t len, int64_t
 int
 catalogue_find_stored(struct catalogue *c, const char *stored, size_t len, int64_t *id, struct err *e)
 {
-	return find_id(c, sql_id_by_stored_filename, stored, len, id, e);
+	int rc = find_id(c, sql_id_by_measured_name, stored, len, id, e);
+
+	return rc != 0 ? rc : find_id(c, sql_id_by_stored_filename, stored, len, id, e);
 }
 
 int
 catalogue_find_sha256(struct catalogue *c, const char *sha256, int64_t *id, struct err *e)
 {
-	return find_id(c, sql_id_by_sha256, sha256, strlen(sha256), id, e);
+	int rc = find_id(c, sql_id_by_measured_sha256, sha256, strlen(sha256), id, e);
+
+	return rc != 0 ? rc : find_id(c, sql_id_by_checksum, sha256, strlen(sha256), id, e);
 }
 
 int

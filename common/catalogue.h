@@ -74,7 +74,7 @@ int catalogue_row_put(struct catalogue *c, const char *table, const char *key, i
 int catalogue_has_column(struct catalogue *c, const char *table, const char *column, struct err *e); /* 1 0 -1 */
 int catalogue_add_column(struct catalogue *c, const char *table, const char *definition, struct err *e);
 int catalogue_drop_column(struct catalogue *c, const char *table, const char *column, struct err *e);
-/* Rows in which the column is not NULL, or -1. */
+/* Rows in which the column is neither NULL nor its default, or -1. */
 int64_t catalogue_count_values(struct catalogue *c, const char *table, const char *column, struct err *e);
 int catalogue_alembic_set(struct catalogue *c, const char *version, struct err *e);
 /* Rows in the toolkit's tables, beside its version; -1 and *e. */

@@ -211,7 +211,7 @@ authorize(void *arg, int action, const char *a, const char *b, const char *db, c
 		g->selects++;
 		fine = true;
 	} else if (action == SQLITE_READ) {
-		fine = view != NULL || strcmp(a, "recording") == 0;
+		fine = view != NULL || (strcmp(a, "recording") == 0 && (b[0] == '\0' || catalogue_is_key(b)));
 	} else if (action == SQLITE_FUNCTION) {
 		fine = is_harmless(b);
 	}
@@ -255,11 +255,13 @@ add_order(struct buf *sql, const char *sort, struct err *e)
 	return rc == 0 ? buf_addf(sql, e, "%sid", sep) : -1;
 }
 
+/* Bare, the expression stands without its parentheses. */
 static int
-add_select(struct buf *sql, const char *where, const char *sort, bool all, struct err *e)
+add_select(struct buf *sql, const char *where, const char *sort, bool all, bool bare, struct err *e)
 {
 	/* The line's end closes a comment that the expression may end with. */
-	if (buf_addf(sql, e, "SELECT * FROM recording WHERE %s AND (\n%s\n)", all ? "1" : "status <> 'deleted'", where) == -1)
+	if (buf_addf(sql, e, "SELECT * FROM recording WHERE %s AND %s\n%s\n%s", all ? "1" : "status <> 'deleted'",
+		bare ? "" : "(", where, bare ? "" : ")") == -1)
 		return -1;
 	return add_order(sql, sort, e) == -1 ? -1 : buf_adds(sql, " LIMIT ?1", e);
 }
@@ -268,15 +270,19 @@ struct catalogue_list *
 catalogue_list_open(struct catalogue *c, const char *where, const char *sort, int64_t limit, bool all, struct err *e)
 {
 	struct catalogue_list *l = mem_new(1, sizeof *l, e);
-	struct buf plain = {0}, sql = {0};
+	struct buf plain = {0}, bare = {0}, sql = {0};
 	struct guard g;
 	const char *tail;
+	bool fine;
 	int selects;
 
 	if (l == NULL)
 		return NULL;
 	l->c = c;
-	if (add_select(&plain, "1", sort, all, e) == -1 || add_select(&sql, where != NULL ? where : "1", sort, all, e) == -1)
+	if (where == NULL)
+		where = "1";
+	if (add_select(&plain, "1", sort, all, false, e) == -1 || add_select(&bare, where, sort, all, true, e) == -1 ||
+	    add_select(&sql, where, sort, all, false, e) == -1)
 		goto fail;
 	if (prepare(c, plain.data, &g, &l->stmt, &tail) != SQLITE_OK) {
 		catalogue_error(c, "preparing a query", e);
@@ -285,7 +291,11 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	selects = g.selects;
 	sqlite3_finalize(l->stmt);
 	l->stmt = NULL;
-	if (prepare(c, sql.data, &g, &l->stmt, &tail) != SQLITE_OK || g.selects != selects || *tail != '\0' ||
+	/* What closes our parenthesis, such as "1) or (1", is no SQL without it. */
+	fine = prepare(c, bare.data, &g, &l->stmt, &tail) == SQLITE_OK;
+	sqlite3_finalize(l->stmt);
+	l->stmt = NULL;
+	if (!fine || prepare(c, sql.data, &g, &l->stmt, &tail) != SQLITE_OK || g.selects != selects || *tail != '\0' ||
 	    sqlite3_bind_parameter_count(l->stmt) != 1) {
 		err_set(e, ERR_USAGE, NULL, "--where: %s; recording keys, constants, operators and scalar functions are allowed",
 		    l->stmt != NULL ? "not one expression without sub-queries"
@@ -295,10 +305,12 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	}
 	sqlite3_bind_int64(l->stmt, 1, limit);
 	buf_free(&plain);
+	buf_free(&bare);
 	buf_free(&sql);
 	return l;
 fail:
 	buf_free(&plain);
+	buf_free(&bare);
 	buf_free(&sql);
 	catalogue_list_close(l);
 	return NULL;

@@ -1,8 +1,8 @@
 /*
- * Sizes are never believed: each is compared with what the file holds before anything is derived from
- * it, and a position only ever grows, so that the walk ends. What follows the audio is a chunk only when
- * it looks like one all the way to the end of the file; audio that a stale header leaves out has four
- * printable bytes at its start once in fifty times.
+ * Sizes are never believed: each is compared with what the file holds before anything is derived
+ * from it, and a position only ever grows, so that the walk ends. What follows the audio is a chunk
+ * only when it looks like one all the way to the end of the file; audio that a stale header leaves
+ * out has four printable bytes at its start once in fifty times.
  */
 #include "chunk.h"
 
@@ -79,11 +79,11 @@ is_printable(const char *id)
 static bool
 is_known(const char *id)
 {
-	static const char known[][5] = {"fmt ", "data", "LIST", "bext", "iXML", "fact", "JUNK", "junk",
-	    "PAD ", "FLLR", "cue ", "smpl", "inst", "plst", "id3 ", "ID3 ", "PEAK", "cart", "_PMX",
-	    "axml", "chna", "levl", "umid", "minf", "elm1", "regn", "acid", "DISP", "afsp", "MEXT",
-	    "COMM", "SSND", "FVER", "MARK", "INST", "COMT", "NAME", "AUTH", "(c) ", "ANNO", "APPL",
-	    "AESD", "CHAN", "basc", "LGWV", "SyLp", "Cr8r"};
+	static const char known[][5] = {"fmt ", "data", "LIST", "bext", "iXML", "fact", "JUNK",
+	    "junk", "PAD ", "FLLR", "cue ", "smpl", "inst", "plst", "id3 ", "ID3 ", "PEAK", "cart",
+	    "_PMX", "axml", "chna", "levl", "umid", "minf", "elm1", "regn", "acid", "DISP", "afsp",
+	    "MEXT", "COMM", "SSND", "FVER", "MARK", "INST", "COMT", "NAME", "AUTH", "(c) ", "ANNO",
+	    "APPL", "AESD", "CHAN", "basc", "LGWV", "SyLp", "Cr8r"};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (memcmp(id, known[i], 4) == 0)
@@ -92,16 +92,17 @@ is_known(const char *id)
 }
 
 /* True for 0 and for what writers put before they know: all ones, and the values about 2 GiB that
- * arecord (0x80000000 or just below) and sox (0x7f000000, 0x7ffff000) use. `avail` bytes are there. */
+ * arecord (0x80000000 or just below) and sox (0x7f000000, 0x7ffff000) use. `avail` bytes are there.
+ */
 static bool
 is_placeholder(const struct walk *w, uint64_t declared, uint64_t avail)
 {
 	if (w->l->family == CHUNK_W64 || (w->l->family == CHUNK_RF64 && declared > UINT32_MAX))
 		return declared == 0 || declared >= UINT64_C(1) << 62;
 	if (declared == 0 || declared >= 0xffffff00)
-		return declared == 0 || declared > avail;
+		return declared == 0 || declared == UINT32_MAX || declared > avail;
 	return declared >= 0x7eff0000 && declared <= 0x80000100 && declared > avail &&
-	    declared - avail > 0x10000;
+	       declared - avail > 0x10000;
 }
 
 static uint64_t
@@ -143,8 +144,8 @@ chunk_at(struct walk *w, uint64_t pos, struct chunk *c)
 }
 
 /*
- * Where the chunk after c starts: behind the pad byte, unless its writer forgot that and a chunk follows
- * directly. -1 and *e, or 0.
+ * Where the chunk after c starts: behind the pad byte, unless its writer forgot that and a chunk
+ * follows directly. -1 and *e, or 0.
  */
 static int
 next_after(struct walk *w, const struct chunk *c, uint64_t *next)
@@ -178,11 +179,12 @@ tag_at(struct walk *w, uint64_t pos)
 	if ((r = get(w, pos, p, sizeof p)) != 1)
 		return r;
 	return (memcmp(p, "TAG", 3) == 0 && (w->size - pos == 128 || w->size - pos == 128 + 227)) ||
-	    (memcmp(p, "ID3", 3) == 0 && p[3] >= 2 && p[3] <= 4) || memcmp(p, "3DI", 3) == 0 ||
-	    memcmp(p, "APETAGEX", 8) == 0 || memcmp(p, "LYRICSBEGIN", 11) == 0;
+	       (memcmp(p, "ID3", 3) == 0 && p[3] >= 2 && p[3] <= 4) || memcmp(p, "3DI", 3) == 0 ||
+	       memcmp(p, "APETAGEX", 8) == 0 || memcmp(p, "LYRICSBEGIN", 11) == 0;
 }
 
-/* Nothing but zeros from pos to the end (of which MAX_ZERO_SCAN bytes are looked at): 1, 0, -1 and *e. */
+/* Nothing but zeros from pos to the end (of which MAX_ZERO_SCAN bytes are looked at): 1, 0, -1 and
+ * *e. */
 static int
 zeros_from(struct walk *w, uint64_t pos)
 {
@@ -343,7 +345,8 @@ found_audio(struct walk *w, struct chunk *c, bool *more)
 		skip = r == 1 ? 8 + number(ssnd, 4, true) : avail;
 		if (skip > avail)
 			skip = avail;
-		/* 8 is an empty SSND as a writer that died leaves it; `declared` counts the audio alone. */
+		/* 8 is an empty SSND as a writer that died leaves it; `declared` counts the audio
+		 * alone. */
 		declared = declared <= 8 ? 0 : declared;
 	}
 	l->audio_offset = c->offset + skip;
@@ -410,8 +413,9 @@ walk_chunks(struct walk *w, uint64_t pos, uint64_t *comm_frames, uint64_t *end)
 			l->duplicate_fmt = l->fmt != -1;
 			if (l->fmt == -1)
 				l->fmt = (int)l->n_chunks;
-			if (!l->duplicate_fmt && (l->family == CHUNK_AIFF ?
-			    read_comm(w, &c, comm_frames) : read_fmt(w, &c)) == -1)
+			if (!l->duplicate_fmt &&
+			    (l->family == CHUNK_AIFF ? read_comm(w, &c, comm_frames)
+						     : read_fmt(w, &c)) == -1)
 				return -1;
 		}
 		if (add(w, &c) == -1 || next_after(w, &c, &pos) == -1)
@@ -423,7 +427,8 @@ walk_chunks(struct walk *w, uint64_t pos, uint64_t *comm_frames, uint64_t *end)
 	return 0;
 }
 
-/* What lies behind the last chunk: audio, when it follows the audio's chunk and is no tag nor padding. */
+/* What lies behind the last chunk: audio, when it follows the audio's chunk and is no tag nor
+ * padding. */
 static int
 look_behind(struct walk *w, uint64_t end)
 {
@@ -448,8 +453,8 @@ look_behind(struct walk *w, uint64_t end)
 }
 
 /*
- * COMM's count is what plays; a few bytes that SSND has more are filler (its blockSize). A count that
- * leaves out more than that is wrong.
+ * COMM's count is what plays; a few bytes that SSND has more are filler (its blockSize). A count
+ * that leaves out more than that is wrong.
  */
 static void
 compare_comm(struct chunk_layout *l, uint64_t frames)
@@ -473,7 +478,8 @@ compare_counts(struct walk *w, uint64_t comm_frames)
 
 	if (l->data == -1) {
 		/* Placeholders claim nothing that could have been cut off. */
-		if (!l->truncated && l->fmt != -1 && outer > w->size && !is_placeholder(w, outer, w->size))
+		if (!l->truncated && l->fmt != -1 && outer > w->size &&
+		    !is_placeholder(w, outer, w->size))
 			l->truncated = true;
 		return;
 	}
@@ -496,7 +502,8 @@ static int
 recognise(struct walk *w, uint64_t *first)
 {
 	static const unsigned char w64_riff[16] = "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1";
-	static const unsigned char w64_wave[16] = "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
+	static const unsigned char w64_wave[16] =
+	    "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
 	struct chunk_layout *l = w->l;
 	unsigned char h[40];
 	int r;
@@ -505,16 +512,17 @@ recognise(struct walk *w, uint64_t *first)
 		return r;
 	*first = 12;
 	l->outer_declared = number(h + 4, 4, false);
-	if (memcmp(h + 8, "WAVE", 4) == 0 && (memcmp(h, "RIFF", 4) == 0 || memcmp(h, "RIFX", 4) == 0)) {
+	if (memcmp(h + 8, "WAVE", 4) == 0 &&
+	    (memcmp(h, "RIFF", 4) == 0 || memcmp(h, "RIFX", 4) == 0)) {
 		l->family = CHUNK_RIFF;
 		l->container = "wav";
 		l->big_endian = h[3] == 'X';
 	} else if (memcmp(h + 8, "WAVE", 4) == 0 &&
-	    (memcmp(h, "RF64", 4) == 0 || memcmp(h, "BW64", 4) == 0)) {
+		   (memcmp(h, "RF64", 4) == 0 || memcmp(h, "BW64", 4) == 0)) {
 		l->family = CHUNK_RF64;
 		l->container = "rf64";
 	} else if (memcmp(h, "FORM", 4) == 0 &&
-	    (memcmp(h + 8, "AIFF", 4) == 0 || memcmp(h + 8, "AIFC", 4) == 0)) {
+		   (memcmp(h + 8, "AIFF", 4) == 0 || memcmp(h + 8, "AIFC", 4) == 0)) {
 		l->family = CHUNK_AIFF;
 		l->container = "aiff";
 		l->big_endian = true;

@@ -81,7 +81,7 @@ find_row(struct context *c, struct entry *en, struct err *e)
 	else if (item->was_record && (stored == NULL || strcmp(stored, en->row.stored) != 0))
 		err_item(&item->problem, P_BAD_RECORD, "the path is not that of recording %lld", (long long)id);
 	en->known = rc == 1 && item->problem.class == ERR_NONE;
-	if (!en->known)
+	if (!en->known && !item->passed_on)
 		return record_put_problem(item->rec, &item->problem, e);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Everything read here comes from untrusted files: lengths are compared with what is left before they
- * are used, and each loop moves forward.
+ * Everything read here comes from untrusted files: lengths are compared with what is left before
+ * they are used, and each loop moves forward.
  */
 #include "framing.h"
 
@@ -11,7 +11,8 @@
 #include "utf8.h"
 
 #define MAX_RUNS 4096
-/* Before this many bytes the first MPEG frame starts (a recording cut out of a stream starts inside one). */
+/* Before this many bytes the first MPEG frame starts (a recording cut out of a stream starts inside
+ * one). */
 #define MPEG_SEARCH 8192
 
 static uint32_t
@@ -49,7 +50,8 @@ skip_id3v2(struct source *s, uint64_t begin, uint64_t end)
 	for (int i = 0; i < 4 && get(s, begin, end, h, sizeof h); i++) {
 		uint64_t len;
 
-		if (memcmp(h, "ID3", 3) != 0 || h[3] == 0xff || ((h[6] | h[7] | h[8] | h[9]) & 0x80))
+		if (memcmp(h, "ID3", 3) != 0 || h[3] == 0xff ||
+		    ((h[6] | h[7] | h[8] | h[9]) & 0x80))
 			break;
 		len = (uint64_t)h[6] << 21 | (uint64_t)h[7] << 14 | (uint64_t)h[8] << 7 | h[9];
 		len += 10 + (h[5] & 0x10 ? 10 : 0);
@@ -71,7 +73,8 @@ strip_tail(struct source *s, uint64_t begin, uint64_t end)
 		if (len >= 32 && len <= end - begin)
 			end -= len;
 	}
-	if (end - begin >= 15 && get(s, end - 15, end, t, 15) && memcmp(t + 6, "LYRICS200", 9) == 0) {
+	if (end - begin >= 15 && get(s, end - 15, end, t, 15) &&
+	    memcmp(t + 6, "LYRICS200", 9) == 0) {
 		uint64_t len = 0;
 
 		for (int i = 0; i < 6; i++)
@@ -115,8 +118,8 @@ mpeg_header(const unsigned char *p, struct mpeg_header *h)
 	h->crc = !(p[1] & 1);
 	h->samples = h->layer == 1 ? 384 : h->layer == 3 && h->version != 3 ? 576 : 1152;
 	bitrate = kbps[h->version != 3][h->layer - 1][bitrate] * 1000u;
-	h->len = h->layer == 1 ? (12 * bitrate / h->rate_hz + pad) * 4 :
-				 h->samples / 8 * bitrate / h->rate_hz + pad;
+	h->len = h->layer == 1 ? (12 * bitrate / h->rate_hz + pad) * 4
+			       : h->samples / 8 * bitrate / h->rate_hz + pad;
 	return h->len >= 24;
 }
 
@@ -132,7 +135,7 @@ static bool
 mpeg_agree(const struct mpeg_header *a, const struct mpeg_header *b)
 {
 	return a->version == b->version && a->layer == b->layer && a->rate_hz == b->rate_hz &&
-	    a->channels == b->channels;
+	       a->channels == b->channels;
 }
 
 /* n frames (or fewer that end exactly at the end) follow each other from offset on. */
@@ -158,10 +161,12 @@ mpeg_chain(struct source *s, uint64_t offset, uint64_t end, unsigned n, struct m
 
 /* A Xing, Info or VBRI header in the frame at offset. */
 static void
-mpeg_info(struct source *s, uint64_t offset, uint64_t end, const struct mpeg_header *h, struct mpeg_walk *m)
+mpeg_info(struct source *s, uint64_t offset, uint64_t end, const struct mpeg_header *h,
+    struct mpeg_walk *m)
 {
 	/* Behind the header, the CRC if any, and the side information. */
-	unsigned side = h->version == 3 ? (h->channels == 1 ? 17 : 32) : (h->channels == 1 ? 9 : 17);
+	unsigned side =
+	    h->version == 3 ? (h->channels == 1 ? 17 : 32) : (h->channels == 1 ? 9 : 17);
 	unsigned char p[18];
 
 	if (h->layer != 3)
@@ -181,7 +186,8 @@ mpeg_info(struct source *s, uint64_t offset, uint64_t end, const struct mpeg_hea
 	m->info_len = m->declared ? h->len : 0;
 }
 
-/* The next place from offset on where n frames follow each other; false when there is none before limit. */
+/* The next place from offset on where n frames follow each other; false when there is none before
+ * limit. */
 static bool
 mpeg_search(struct source *s, uint64_t *offset, uint64_t limit, uint64_t end, unsigned n,
     const struct mpeg_header *like, struct mpeg_header *found)
@@ -223,8 +229,8 @@ add_run(struct mpeg_walk *m, uint64_t offset, uint64_t len, struct err *e)
 }
 
 int
-framing_mpeg(struct source *s, uint64_t begin, uint64_t end, bool whole, struct mpeg_walk *m,
-    struct err *e)
+framing_mpeg(
+    struct source *s, uint64_t begin, uint64_t end, bool whole, struct mpeg_walk *m, struct err *e)
 {
 	struct mpeg_header first, h;
 	uint64_t at = begin, limit = end - begin < MPEG_SEARCH ? end : begin + MPEG_SEARCH;
@@ -333,13 +339,15 @@ static const struct magic {
     {0, 4, "%PDF", FRAMING_UNKNOWN, "", "a PDF document"},
     {0, 4, "PK\x03\x04", FRAMING_UNKNOWN, "", "a ZIP archive"},
     {0, 2, "\x1f\x8b", FRAMING_UNKNOWN, "", "a gzip file"},
-    {0, 6, "\xfd"
-	   "7zXZ",
+    {0, 6,
+	"\xfd"
+	"7zXZ",
 	FRAMING_UNKNOWN, "", "an xz file"},
     {0, 4, "\x28\xb5\x2f\xfd", FRAMING_UNKNOWN, "", "a zstd file"},
     {0, 6, "SQLite", FRAMING_UNKNOWN, "", "an SQLite database"},
-    {0, 4, "\x7f"
-	   "ELF",
+    {0, 4,
+	"\x7f"
+	"ELF",
 	FRAMING_UNKNOWN, "", "a program"},
 };
 
@@ -383,7 +391,8 @@ describe(const unsigned char *p, size_t len)
 
 	for (size_t i = 0; i < len; i++) {
 		zeros += p[i] == 0;
-		text += (p[i] >= 0x20 && p[i] != 0x7f) || p[i] == '\n' || p[i] == '\r' || p[i] == '\t';
+		text +=
+		    (p[i] >= 0x20 && p[i] != 0x7f) || p[i] == '\n' || p[i] == '\r' || p[i] == '\t';
 	}
 	/* The last character may be cut. */
 	for (size_t cut = 0; text == len && cut < 4 && cut < len; cut++)
@@ -467,10 +476,11 @@ framing_flac(struct source *s, uint64_t begin, uint64_t end, struct flac_info *f
 
 /* RFC 9639 section 9.1: the header of a frame, with its CRC-8. */
 static bool
-flac_frame(const unsigned char *p, size_t len, const struct flac_info *f, uint64_t *start, unsigned *block)
+flac_frame(
+    const unsigned char *p, size_t len, const struct flac_info *f, uint64_t *start, unsigned *block)
 {
-	static const unsigned short sizes[16] = {0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048,
-	    4096, 8192, 16384, 32768};
+	static const unsigned short sizes[16] = {
+	    0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
 	unsigned code = len > 4 ? p[2] >> 4 : 0, rate = len > 4 ? p[2] & 15u : 0, at = 4, more = 0;
 	uint64_t number;
 	unsigned char crc = 0;
@@ -505,7 +515,8 @@ flac_frame(const unsigned char *p, size_t len, const struct flac_info *f, uint64
 }
 
 int
-framing_flac_last(struct source *s, const struct flac_info *f, uint64_t end, uint64_t *start, unsigned *len)
+framing_flac_last(
+    struct source *s, const struct flac_info *f, uint64_t end, uint64_t *start, unsigned *len)
 {
 	unsigned char p[16];
 	uint64_t first, at = end - f->audio_offset > 131072 ? end - 131072 : f->audio_offset;
@@ -513,7 +524,8 @@ framing_flac_last(struct source *s, const struct flac_info *f, uint64_t end, uin
 	int there = 0;
 
 	for (; at + 16 <= end && source_read(s, at, p, 2) == 2; at++)
-		if (p[0] == 0xff && (p[1] & 0xfe) == 0xf8 && source_read(s, at, p, sizeof p) == sizeof p &&
+		if (p[0] == 0xff && (p[1] & 0xfe) == 0xf8 &&
+		    source_read(s, at, p, sizeof p) == sizeof p &&
 		    flac_frame(p, sizeof p, f, &first, &n)) {
 			there = 1;
 			*start = first;
@@ -559,9 +571,10 @@ ogg_codec(const unsigned char *p, size_t len)
 		const char *magic;
 		size_t len;
 		const char *codec;
-	} known[] = {{"\x01vorbis", 7, "vorbis"}, {"OpusHead", 8, "opus"}, {"\x7f"
-									     "FLAC",
-								5, "flac"},
+	} known[] = {{"\x01vorbis", 7, "vorbis"}, {"OpusHead", 8, "opus"},
+	    {"\x7f"
+	     "FLAC",
+		5, "flac"},
 	    {"Speex   ", 8, "speex"}, {"\x80theora", 7, "theora"}, {"fishead", 7, "skeleton"}};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -579,7 +592,8 @@ ogg_damage(struct ogg_walk *o, uint64_t at)
 
 /* Notes a page number that does not follow the stream's last one. */
 static void
-ogg_sequence(struct ogg_walk *o, uint32_t serials[][2], unsigned *n, const unsigned char *page, uint64_t at)
+ogg_sequence(
+    struct ogg_walk *o, uint32_t serials[][2], unsigned *n, const unsigned char *page, uint64_t at)
 {
 	uint32_t serial = le32(page + 14), number = le32(page + 18);
 	unsigned i;
@@ -588,7 +602,8 @@ ogg_sequence(struct ogg_walk *o, uint32_t serials[][2], unsigned *n, const unsig
 		;
 	if (i == OGG_STREAMS)
 		return;
-	/* Streams cut out of a live one go on from the headers at any number; after that, each follows. */
+	/* Streams cut out of a live one go on from the headers at any number; after that, each
+	 * follows. */
 	if (i == *n)
 		serials[(*n)++][0] = serial;
 	else if (number != serials[i][1] + 1 && serials[i][1] > 1)
@@ -602,7 +617,8 @@ ogg_next(struct source *s, uint64_t at, uint64_t end)
 	unsigned char block[4096];
 
 	while (end - at >= 4) {
-		size_t n = source_read(s, at, block, end - at < sizeof block ? (size_t)(end - at) : sizeof block);
+		size_t n = source_read(
+		    s, at, block, end - at < sizeof block ? (size_t)(end - at) : sizeof block);
 		unsigned char *p;
 
 		if (n < 4)

@@ -332,8 +332,9 @@ out:
 	return n == 0 ? 0 : -1;
 }
 
-int
-io_copy(int fd, int to_dirfd, const char *to, mode_t mode, struct err *e)
+/* `sum`: what the bytes must be, or NULL; `like`: whose times the copy gets, or NULL. */
+static int
+copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const struct stat *like, struct err *e)
 {
 	struct io_new f = {.fd = -1};
 	struct hash *h = hash_open(HASH_XXH3_128, e);
@@ -353,6 +354,14 @@ io_copy(int fd, int to_dirfd, const char *to, mode_t mode, struct err *e)
 	if (n == -1)
 		goto out;
 	hash_xxh3_128(h, read_sum);
+	if (sum != NULL && strcmp(read_sum, sum) != 0) {
+		err_item(e, P_MODIFIED, "changed while it was read; nothing was copied");
+		goto out;
+	}
+	if (like != NULL && futimens(f.fd, (struct timespec[2]){like->st_atim, like->st_mtim}) == -1) {
+		err_sys(e, "setting the times of %s", to);
+		goto out;
+	}
 	/* On the medium first, so that reading back asks the medium and not the page cache. */
 	if (io_fsync(f.fd, to, e) == -1)
 		goto out;
@@ -371,16 +380,50 @@ out:
 }
 
 int
+io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128, struct err *e)
+{
+	return copy(fd, to_dirfd, to, mode, xxh3_128, NULL, e);
+}
+
+/* Whether the file under a name holds the bytes of fd: what a move leaves that was killed before it removed. */
+static bool
+is_copied(int fd, const struct stat *st, int to_dirfd, const char *to)
+{
+	struct err e;
+	struct stat there;
+	char sum[HASH_SHA256_HEX], other_sum[HASH_SHA256_HEX];
+	int other = io_open_beneath(to_dirfd, to, &e);
+	bool same = other != -1 && fstat(other, &there) == 0 && there.st_size == st->st_size &&
+	    io_digest(fd, HASH_XXH3_128, true, NULL, NULL, sum, &e) == 0 &&
+	    io_digest(other, HASH_XXH3_128, true, NULL, NULL, other_sum, &e) == 0 && strcmp(sum, other_sum) == 0;
+
+	if (other != -1)
+		close(other);
+	return same;
+}
+
+int
 io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e)
 {
+	struct err across;
 	struct stat st;
 	int fd, rc;
 
-	if (io_rename(from_dirfd, from, to_dirfd, to, e) == 0)
+	/* *e stays as it is when the move succeeds by a copy. */
+	if (io_rename(from_dirfd, from, to_dirfd, to, &across) == 0)
 		return 0;
-	if (e->sys != EXDEV || (fd = io_open_beneath(from_dirfd, from, e)) == -1)
+	if (across.sys != EXDEV) {
+		*e = across;
 		return -1;
-	rc = fstat(fd, &st) == -1 ? err_sys(e, "stat of %s", from) : io_copy(fd, to_dirfd, to, st.st_mode & 07777, e);
+	}
+	if ((fd = io_open_beneath(from_dirfd, from, e)) == -1)
+		return -1;
+	if (fstat(fd, &st) == -1)
+		rc = err_sys(e, "stat of %s", from);
+	else if (is_copied(fd, &st, to_dirfd, to))
+		rc = io_fsync(to_dirfd, "the folder", e);
+	else
+		rc = copy(fd, to_dirfd, to, st.st_mode & 07777, NULL, &st, e);
 	close(fd);
 	return rc == -1 ? -1 : io_unlink(from_dirfd, from, e);
 }

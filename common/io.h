@@ -76,11 +76,14 @@ void io_new_close(struct io_new *f);
 int io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
 /*
  * As io_rename, also from one file system to another: copied, read back and compared, made durable, and only
- * then removed at the old place.
+ * then removed at the old place. It keeps its times. A move that was killed in between is finished by another.
  */
 int io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
-/* Copies a file's bytes under a new name in a folder, read back and compared; never replaces. */
-int io_copy(int fd, int to_dirfd, const char *to, mode_t mode, struct err *e);
+/*
+ * Copies a file's bytes under a new name in a folder, read back and compared; never replaces. With their digest
+ * (else NULL) bytes that are others by now are refused (modified, ERR_ITEM).
+ */
+int io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);
 /* Removes temporary files that io_new_open left in a folder when a run was killed. */
 int io_sweep_temps(int dirfd, struct err *e);

@@ -1,6 +1,7 @@
 /*
- * One pass over each block finds its extremes and its energy; the slower searches (which frames clip,
- * where sound starts and ends) run only in blocks whose extremes say that there is something to find.
+ * One pass over each block finds its extremes and its energy; the slower searches (which frames
+ * clip, where sound starts and ends) run only in blocks whose extremes say that there is something
+ * to find.
  */
 #include "levels.h"
 
@@ -119,36 +120,36 @@ levels_add_int(struct levels *l, const int *v, size_t frames)
 }
 
 /* The two floating types differ in nothing else. */
-#define ADD_REAL(TYPE, ABS)                                                                            \
-	size_t channels = l->o.channels, n = frames * channels, i;                                    \
-	TYPE peak = 0, quiet = (TYPE)l->threshold;                                                    \
-	double sum = 0;                                                                                \
-                                                                                                       \
-	for (i = 0; i < n; i++) {                                                                      \
-		TYPE a = ABS(v[i]);                                                                    \
-                                                                                                       \
-		if (!isfinite(a))                                                                      \
-			a = v[i] = 0;                                                                  \
-		peak = a > peak ? a : peak;                                                            \
-		sum += (double)a * (double)a;                                                          \
-	}                                                                                              \
-	l->energy += sum;                                                                              \
-	l->peak = fmax(l->peak, (double)peak);                                                         \
-	if (peak >= quiet) {                                                                           \
-		for (i = 0; !l->any_loud && i < n; i++)                                                \
-			if (ABS(v[i]) >= quiet)                                                        \
-				loud_frame(l, l->frames + i / channels);                               \
-		for (i = n; i-- > 0;)                                                                  \
-			if (ABS(v[i]) >= quiet)                                                        \
-				break;                                                                 \
-		loud_frame(l, l->frames + i / channels);                                               \
-	}                                                                                              \
-	if (peak >= 1)                                                                                 \
-		for (size_t f = 0; f < frames; f++)                                                    \
-			for (i = 0; i < channels; i++)                                                 \
-				if (ABS(v[f * channels + i]) >= 1) {                                   \
-					l->clipped++;                                                  \
-					break;                                                         \
+#define ADD_REAL(TYPE, ABS)                                                                        \
+	size_t channels = l->o.channels, n = frames * channels, i;                                 \
+	TYPE peak = 0, quiet = (TYPE)l->threshold;                                                 \
+	double sum = 0;                                                                            \
+                                                                                                   \
+	for (i = 0; i < n; i++) {                                                                  \
+		TYPE a = ABS(v[i]);                                                                \
+                                                                                                   \
+		if (!isfinite(a))                                                                  \
+			a = v[i] = 0;                                                              \
+		peak = a > peak ? a : peak;                                                        \
+		sum += (double)a * (double)a;                                                      \
+	}                                                                                          \
+	l->energy += sum;                                                                          \
+	l->peak = fmax(l->peak, (double)peak);                                                     \
+	if (peak >= quiet) {                                                                       \
+		for (i = 0; !l->any_loud && i < n; i++)                                            \
+			if (ABS(v[i]) >= quiet)                                                    \
+				loud_frame(l, l->frames + i / channels);                           \
+		for (i = n; i-- > 0;)                                                              \
+			if (ABS(v[i]) >= quiet)                                                    \
+				break;                                                             \
+		loud_frame(l, l->frames + i / channels);                                           \
+	}                                                                                          \
+	if (peak >= 1)                                                                             \
+		for (size_t f = 0; f < frames; f++)                                                \
+			for (i = 0; i < channels; i++)                                             \
+				if (ABS(v[f * channels + i]) >= 1) {                               \
+					l->clipped++;                                              \
+					break;                                                     \
 				}
 
 void
@@ -198,9 +199,15 @@ loudness_result(struct levels *l, struct levels_result *r)
 void
 levels_result(struct levels *l, struct levels_result *r)
 {
-	*r = (struct levels_result){.peak_dbfs = decibels(l->peak), .rms_dbfs = NAN, .true_peak_dbtp = NAN,
-	    .loudness_lufs = NAN, .loudness_range_lu = NAN, .frames = l->frames,
-	    .clipped_frames = l->clipped, .leading_frames = l->frames, .trailing_frames = l->frames};
+	*r = (struct levels_result){.peak_dbfs = decibels(l->peak),
+	    .rms_dbfs = NAN,
+	    .true_peak_dbtp = NAN,
+	    .loudness_lufs = NAN,
+	    .loudness_range_lu = NAN,
+	    .frames = l->frames,
+	    .clipped_frames = l->clipped,
+	    .leading_frames = l->frames,
+	    .trailing_frames = l->frames};
 	if (l->frames > 0)
 		r->rms_dbfs = decibels(sqrt(l->energy / ((double)l->frames * l->o.channels)));
 	if (l->any_loud) {

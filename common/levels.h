@@ -1,10 +1,11 @@
 /*
  * levels: what is measured on decoded samples: peak, RMS, clipping, silence at the ends, loudness.
  *
- * Full scale is 2^(bits - 1) for integers and 1.0 for floats. A frame is silent when no channel reaches
- * the threshold. Digital silence has NAN levels. Samples that are no numbers (NaN, infinity) count as 0.
- * Loudness is that of EBU R 128 / ITU-R BS.1770 as libebur128 computes it, NAN when it cannot (too short, too many
- * channels, a rate out of its range). Memory does not grow with the length when `histogram` is set.
+ * Full scale is 2^(bits - 1) for integers and 1.0 for floats. A frame is silent when no channel
+ * reaches the threshold. Digital silence has NAN levels. Samples that are no numbers (NaN,
+ * infinity) count as 0. Loudness is that of EBU R 128 / ITU-R BS.1770 as libebur128 computes it,
+ * NAN when it cannot (too short, too many channels, a rate out of its range). Memory does not grow
+ * with the length when `histogram` is set.
  */
 #ifndef REC_LEVELS_H
 #define REC_LEVELS_H
@@ -28,10 +29,12 @@ struct levels_opts {
 };
 
 struct levels_result {
-	double peak_dbfs, rms_dbfs, true_peak_dbtp, loudness_lufs, loudness_range_lu; /* NAN: none */
+	double peak_dbfs, rms_dbfs, true_peak_dbtp, loudness_lufs,
+	    loudness_range_lu; /* NAN: none */
 	uint64_t frames;
 	uint64_t clipped_frames;
-	uint64_t leading_frames, trailing_frames; /* silent; both all of them when nothing is loud */
+	uint64_t leading_frames,
+	    trailing_frames; /* silent; both all of them when nothing is loud */
 };
 
 struct levels;

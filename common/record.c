@@ -187,8 +187,11 @@ record_get_measure(const struct json *rec, struct measure *m, struct err *e)
 	struct buf text = {0};
 
 	audio_measure_init(m);
-	if (prober == NULL)
+	if (prober == NULL || json_get(rec, "tags") == NULL)
 		return 0;
+	for (size_t i = 0; i < N_FIELDS; i++)
+		if (json_get(rec, fields[i].name) == NULL)
+			return 0;
 	if (strlen(prober) >= sizeof m->prober)
 		return bad(e, "prober", "is too long");
 	strcpy(m->prober, prober);

@@ -18,8 +18,8 @@
 int record_put_measure(struct json *rec, const struct measure *m, struct err *e);
 /*
  * The measure in a record that another stage made, which is not trusted: types, ranges and forms are
- * checked. 1; 0 when the record holds none (no prober); -1 and *e (bad_record). Free with
- * audio_measure_free in each case.
+ * checked. 1; 0 when the record holds none that is whole (a key is absent; null is a value); -1 and *e
+ * (bad_record). Free with audio_measure_free in each case.
  */
 int record_get_measure(const struct json *rec, struct measure *m, struct err *e);
 

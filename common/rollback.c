@@ -13,6 +13,7 @@
 #include "rowimage.h"
 
 #define BATCH 256
+#define COLUMNS 32
 
 /* What became of one recording in the batch at hand. */
 struct outcome {
@@ -24,7 +25,7 @@ struct outcome {
 struct undo {
 	struct rollback *r;
 	struct journal_reader *lines;
-	struct outcome batch[BATCH];
+	struct outcome batch[BATCH + COLUMNS]; /* a line about the schema may bring one a column */
 	size_t n;
 	struct idset conflicts; /* rows, hashed: older lines about them are passed over */
 };
@@ -66,7 +67,7 @@ forced(const struct json *now, const struct json *before, const struct json *cha
 static void
 note(struct undo *u, int64_t id, const struct err *why)
 {
-	struct outcome *o = u->n > 0 && u->batch[u->n - 1].id == id ? &u->batch[u->n - 1] : &u->batch[u->n++];
+	struct outcome *o = u->n > 0 && id != 0 && u->batch[u->n - 1].id == id ? &u->batch[u->n - 1] : &u->batch[u->n++];
 
 	o->id = id;
 	if (why != NULL) {
@@ -185,9 +186,9 @@ out:
 
 /* ---- the schema ---- */
 
-/* Drops one column that the run added, unless something is in it that is not ours. */
+/* Looks at one column that the run added: *kept when something is in it that is not ours. */
 static int
-undo_column(struct undo *u, const char *table, const char *column, bool *kept, struct err *e)
+look_at_column(struct undo *u, const char *table, const char *column, bool *kept, struct err *e)
 {
 	struct catalogue *c = u->r->a->catalogue;
 	struct err why;
@@ -198,14 +199,22 @@ undo_column(struct undo *u, const char *table, const char *column, bool *kept, s
 		return there;
 	if ((values = catalogue_count_values(c, table, column, e)) == -1)
 		return -1;
-	if (values > 0 && !u->r->force) {
+	if (values > 0) {
 		err_item(&why, P_CONFLICT, "the column %s.%s is kept: %lld rows have a value there that the run did not write",
 		    table, column, (long long)values);
 		note(u, 0, &why);
 		*kept = true;
-		return 0;
 	}
-	return u->r->dry_run ? 0 : catalogue_drop_column(c, table, column, e);
+	return 0;
+}
+
+static int
+drop_column(struct undo *u, const char *table, const char *column, struct err *e)
+{
+	struct catalogue *c = u->r->a->catalogue;
+	int there = catalogue_has_column(c, table, column, e);
+
+	return there == 1 ? catalogue_drop_column(c, table, column, e) : there;
 }
 
 static int
@@ -219,18 +228,23 @@ undo_schema(struct undo *u, const struct json *line, struct err *e)
 	bool kept = false;
 	int64_t left;
 
-	for (size_t i = json_count(columns); i-- > 0;) {
-		pair = json_at(columns, i);
-		if ((table = json_to_str(json_at(pair, 0), NULL)) == NULL ||
-		    (column = json_to_str(json_at(pair, 1), NULL)) == NULL)
-			return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no column");
-		if (u->r->dry_run)
-			continue; /* the values that keep a column are still the run's own */
-		if (undo_column(u, table, column, &kept, e) == -1)
-			return -1;
-	}
-	if (u->r->dry_run || catalogue_refresh_shape(c, e) == -1)
-		return u->r->dry_run ? 0 : -1;
+	if (u->r->dry_run)
+		return 0; /* the values that keep a column are still the run's own */
+	if (json_count(columns) >= COLUMNS)
+		return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names too many columns");
+	/* All are kept or none: the application knows no shape with a part of them. */
+	for (int drop = 0; drop <= 1 && !kept; drop++)
+		for (size_t i = json_count(columns); i-- > 0;) {
+			pair = json_at(columns, i);
+			if ((table = json_to_str(json_at(pair, 0), NULL)) == NULL ||
+			    (column = json_to_str(json_at(pair, 1), NULL)) == NULL)
+				return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no column");
+			if (drop ? drop_column(u, table, column, e) == -1
+				 : !u->r->force && look_at_column(u, table, column, &kept, e) == -1)
+				return -1;
+		}
+	if (catalogue_refresh_shape(c, e) == -1)
+		return -1;
 	if (before != NULL && after != NULL && !kept && strcmp(catalogue_shape(c)->alembic_version, before) != 0) {
 		if (strcmp(catalogue_shape(c)->alembic_version, after) == 0 || u->r->force) {
 			if (catalogue_alembic_set(c, before, e) == -1)

@@ -5,7 +5,7 @@
  * somebody changed since is left as it is and is a conflict (force: the columns that the run changed are put
  * back all the same). Rows that are already as before are passed over, so a rollback that was killed is
  * finished by running it again. Columns and tables that the run added go last, columns only when nothing is
- * left in them.
+ * left in any of them.
  */
 #ifndef REC_ROLLBACK_H
 #define REC_ROLLBACK_H

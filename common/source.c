@@ -1,7 +1,7 @@
 /*
- * The buffer is larger than what any decoder asks for at a time. A load starts where it was asked for,
- * or at the frontier when that is a little before: then a decoder that skips a few bytes (a chunk's pad,
- * a tag) does not make the source read the same stretch again at the end.
+ * The buffer is larger than what any decoder asks for at a time. A load starts where it was asked
+ * for, or at the frontier when that is a little before: then a decoder that skips a few bytes (a
+ * chunk's pad, a tag) does not make the source read the same stretch again at the end.
  */
 #include "source.h"
 
@@ -34,8 +34,8 @@ struct source {
 };
 
 struct source *
-source_open(int fd, uint64_t size_bytes, int kinds, const atomic_int *stop, atomic_ullong *bytes_done,
-    struct err *e)
+source_open(int fd, uint64_t size_bytes, int kinds, const atomic_int *stop,
+    atomic_ullong *bytes_done, struct err *e)
 {
 	struct source *s = mem_new(1, sizeof *s, e);
 
@@ -66,7 +66,8 @@ source_close(struct source *s)
 bool
 source_stopped(struct source *s)
 {
-	if (!s->stopped && s->stop != NULL && atomic_load_explicit(s->stop, memory_order_relaxed) != 0)
+	if (!s->stopped && s->stop != NULL &&
+	    atomic_load_explicit(s->stop, memory_order_relaxed) != 0)
 		s->stopped = true;
 	return s->stopped;
 }
@@ -144,7 +145,8 @@ load(struct source *s, uint64_t offset)
 		if (n > 0) {
 			s->len += (size_t)n;
 		} else if (errno != EINTR) {
-			/* What was read before it is good and is served; the next load fails again. */
+			/* What was read before it is good and is served; the next load fails again.
+			 */
 			if (s->len > before)
 				break;
 			s->failed = true;
@@ -196,8 +198,8 @@ source_failed(const struct source *s, struct err *e)
 	}
 	if (!s->failed)
 		return false;
-	err_item(e, P_UNREADABLE, "reading at byte %llu of %llu: %s", (unsigned long long)s->failed_at,
-	    (unsigned long long)s->size, strerror(s->sys));
+	err_item(e, P_UNREADABLE, "reading at byte %llu of %llu: %s",
+	    (unsigned long long)s->failed_at, (unsigned long long)s->size, strerror(s->sys));
 	e->sys = s->sys;
 	return true;
 }

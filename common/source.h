@@ -1,21 +1,22 @@
 /*
  * source: a file of audio, read once.
  *
- * Whoever looks at the file (the walk over its frames, the decoder) asks the source for bytes. The source
- * reads with pread through one buffer and feeds the file's hashes at a frontier that only moves forward:
- * whatever is loaded across it is hashed from there on, so that each byte is hashed once and in order,
- * and a reader that goes through the file from front to back costs one read. Jumps ahead are served
- * without hashing. source_finish reads and hashes what nobody asked for.
+ * Whoever looks at the file (the walk over its frames, the decoder) asks the source for bytes. The
+ *source reads with pread through one buffer and feeds the file's hashes at a frontier that only
+ *moves forward: whatever is loaded across it is hashed from there on, so that each byte is hashed
+ *once and in order, and a reader that goes through the file from front to back costs one read.
+ *Jumps ahead are served without hashing. source_finish reads and hashes what nobody asked for.
  *
  *	s = source_open(fd, size, kinds, stop, bytes_done, e);
  *	source_read(s, offset, p, len) ...
  *	source_finish(s, e);  source_hash(s) ...
  *	source_close(s);
  *
- * A failure (EIO, a request to stop) stays: every read after it gives 0 bytes, so that a decoder comes to an
- * end, and source_failed tells.
+ * A failure (EIO, a request to stop) stays: every read after it gives 0 bytes, so that a decoder
+ *comes to an end, and source_failed tells.
  *
- * A `struct view` is the file as the decoder is to see it: pieces of the file and of memory in a row.
+ * A `struct view` is the file as the decoder is to see it: pieces of the file and of memory in a
+ *row.
  */
 #ifndef REC_SOURCE_H
 #define REC_SOURCE_H
@@ -31,8 +32,8 @@
 struct source;
 
 /*
- * `kinds` are HASH_* or 0 for none; stop and bytes_done as in struct audio_opts. NULL and *e when out of
- * memory. The descriptor is borrowed.
+ * `kinds` are HASH_* or 0 for none; stop and bytes_done as in struct audio_opts. NULL and *e when
+ * out of memory. The descriptor is borrowed.
  */
 struct source *source_open(int fd, uint64_t size_bytes, int kinds, const atomic_int *stop,
     atomic_ullong *bytes_done, struct err *e);

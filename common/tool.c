@@ -670,6 +670,7 @@ tool_items_next(struct tool_items *in, struct tool_item **item, struct err *e)
 		if ((*item)->mine)
 			return 1;
 		tool_item_free(*item);
+		*item = NULL; /* the caller frees what it was given, also at the end */
 	}
 	return rc;
 }

@@ -7,7 +7,8 @@
 
 #define MAX_FORMAT 4096
 #define MAX_INFO 65536
-/* libsndfile drops a whole bext whose coding history is longer; the part that fits is kept instead. */
+/* libsndfile drops a whole bext whose coding history is longer; the part that fits is kept instead.
+ */
 #define MAX_BEXT (602 + 15000)
 #define MAX_AIFF_TEXT 2000
 #define MAX_TEXTS 64
@@ -39,8 +40,8 @@ copy(struct source *s, const struct chunk *c, size_t max, bool big, struct buf *
 }
 
 /*
- * The parts of a LIST INFO that are whole, with true sizes: libsndfile loses its way in a list whose parts
- * do not fill it.
+ * The parts of a LIST INFO that are whole, with true sizes: libsndfile loses its way in a list
+ * whose parts do not fill it.
  */
 static int
 copy_info(struct source *s, const struct chunk *c, bool big, struct buf *out, struct err *e)
@@ -49,7 +50,8 @@ copy_info(struct source *s, const struct chunk *c, bool big, struct buf *out, st
 	uint64_t at = c->offset + 4, end = c->offset + c->size;
 	size_t list = out->len + 4;
 
-	if (buf_adds(out, "LIST", e) == -1 || put(out, 0, 4, big, e) == -1 || buf_adds(out, "INFO", e) == -1)
+	if (buf_adds(out, "LIST", e) == -1 || put(out, 0, 4, big, e) == -1 ||
+	    buf_adds(out, "INFO", e) == -1)
 		return -1;
 	while (at < end && end - at > sizeof h && source_read(s, at, h, sizeof h) == sizeof h) {
 		struct chunk part = {.offset = at + 8};
@@ -88,15 +90,16 @@ copy_texts(struct source *s, const struct chunk_layout *l, struct buf *out, stru
 		} else if (memcmp(c->id, "bext", 4) == 0) {
 			max = MAX_BEXT;
 		} else if (memcmp(c->id, "LIST", 4) == 0 && c->size >= 4 && c->size <= MAX_INFO &&
-		    source_read(s, c->offset, type, 4) == 4 && memcmp(type, "INFO", 4) == 0) {
+			   source_read(s, c->offset, type, 4) == 4 &&
+			   memcmp(type, "INFO", 4) == 0) {
 			max = MAX_INFO;
 			info = true;
 		}
 		if (max == 0)
 			continue;
 		n++;
-		if ((info ? copy_info(s, c, l->big_endian, out, e) :
-			    copy(s, c, max, l->big_endian, out, e)) == -1)
+		if ((info ? copy_info(s, c, l->big_endian, out, e)
+			  : copy(s, c, max, l->big_endian, out, e)) == -1)
 			return -1;
 	}
 	return 0;
@@ -117,7 +120,8 @@ wrap_format_tag(struct source *s, const struct chunk_layout *l)
 }
 
 static int
-wrap_riff(struct source *s, const struct chunk_layout *l, uint64_t audio, struct buf *h, struct err *e)
+wrap_riff(
+    struct source *s, const struct chunk_layout *l, uint64_t audio, struct buf *h, struct err *e)
 {
 	bool big = l->big_endian;
 	size_t riff;
@@ -126,8 +130,9 @@ wrap_riff(struct source *s, const struct chunk_layout *l, uint64_t audio, struct
 		return -1;
 	riff = h->len;
 	if (put(h, 0, 4, big, e) == -1 || buf_adds(h, "WAVE", e) == -1 ||
-	    copy(s, &l->chunks[l->fmt], MAX_FORMAT, big, h, e) == -1 || copy_texts(s, l, h, e) == -1 ||
-	    buf_adds(h, "data", e) == -1 || put(h, audio, 4, big, e) == -1)
+	    copy(s, &l->chunks[l->fmt], MAX_FORMAT, big, h, e) == -1 ||
+	    copy_texts(s, l, h, e) == -1 || buf_adds(h, "data", e) == -1 ||
+	    put(h, audio, 4, big, e) == -1)
 		return -1;
 	/* The size of RIFF, now that it is known. */
 	for (unsigned i = 0; i < 4; i++)
@@ -137,12 +142,15 @@ wrap_riff(struct source *s, const struct chunk_layout *l, uint64_t audio, struct
 
 /* libsndfile's W64 takes an extensible format for integers: it gets the plain form. */
 static int
-wrap_w64(struct source *s, const struct chunk_layout *l, uint64_t audio, struct buf *h, struct err *e)
+wrap_w64(
+    struct source *s, const struct chunk_layout *l, uint64_t audio, struct buf *h, struct err *e)
 {
 	static const unsigned char riff[16] = "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1";
-	static const unsigned char wave[16] = "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
+	static const unsigned char wave[16] =
+	    "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
 	static const unsigned char fmt[16] = "fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
-	static const unsigned char data[16] = "data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
+	static const unsigned char data[16] =
+	    "data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
 	unsigned char f[16] = {0};
 	unsigned tag = wrap_format_tag(s, l);
 
@@ -158,7 +166,8 @@ wrap_w64(struct source *s, const struct chunk_layout *l, uint64_t audio, struct 
 }
 
 static int
-wrap_aiff(struct source *s, const struct chunk_layout *l, uint64_t audio, struct buf *h, struct err *e)
+wrap_aiff(
+    struct source *s, const struct chunk_layout *l, uint64_t audio, struct buf *h, struct err *e)
 {
 	const struct chunk *comm = &l->chunks[l->fmt];
 	uint64_t frames = l->block_align > 0 ? audio / l->block_align : 0;
@@ -194,15 +203,17 @@ wrap_audio(struct source *s, const struct chunk_layout *l, struct view *v, struc
 		audio -= audio % l->block_align;
 	if (l->family == CHUNK_AIFF || l->big_endian) {
 		/* These have no form for more, and no writer makes more. */
-		audio = audio > MAX_32 ? MAX_32 - (l->block_align ? MAX_32 % l->block_align : 0) : audio;
-		rc = l->family == CHUNK_AIFF ? wrap_aiff(s, l, audio, &h, e) : wrap_riff(s, l, audio, &h, e);
+		audio = audio > MAX_32 ? MAX_32 - (l->block_align ? MAX_32 % l->block_align : 0)
+				       : audio;
+		rc = l->family == CHUNK_AIFF ? wrap_aiff(s, l, audio, &h, e)
+					     : wrap_riff(s, l, audio, &h, e);
 	} else if (audio > MAX_32) {
 		rc = wrap_w64(s, l, audio, &h, e);
 	} else {
 		rc = wrap_riff(s, l, audio, &h, e);
 	}
 	if (rc == 0 && (view_add_bytes(v, h.data, h.len, e) == -1 ||
-	    view_add_file(v, l->audio_offset, audio, e) == -1))
+			   view_add_file(v, l->audio_offset, audio, e) == -1))
 		rc = -1;
 	buf_free(&h);
 	return rc;

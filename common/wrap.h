@@ -1,9 +1,10 @@
 /*
  * wrap: the audio of a file of the RIFF or AIFF family behind a clean header of our own.
  *
- * Decoders believe headers. The one made here holds the format, the descriptions (INFO, bext; NAME AUTH ANNO
- * and the copyright of AIFF), and sizes that are true of the audio that is in the file, whatever the file's own header
- * says; nothing else of an untrusted header reaches the decoder. Audio of 4 GiB and more goes as W64.
+ * Decoders believe headers. The one made here holds the format, the descriptions (INFO, bext; NAME
+ * AUTH ANNO and the copyright of AIFF), and sizes that are true of the audio that is in the file,
+ * whatever the file's own header says; nothing else of an untrusted header reaches the decoder.
+ * Audio of 4 GiB and more goes as W64.
  */
 #ifndef REC_WRAP_H
 #define REC_WRAP_H

@@ -22,12 +22,20 @@ SELECT r.id, CAST(r.stored_filename AS BLOB), r.filesize_bytes, r.checksum,
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
 	WHERE r.id = ?1
 
+-- The measurements have an index on the name, which not every shape of the application has.
+-- name: id_by_measured_name
+SELECT r.id FROM rec_m m CROSS JOIN rec_app r ON r.id = m.recording_id AND r.stored_filename = m.stored_filename
+	WHERE m.stored_filename = CAST(?1 AS TEXT)
+
 -- name: id_by_stored_filename
 SELECT id FROM rec_app WHERE stored_filename = CAST(?1 AS TEXT)
 
--- name: id_by_sha256
-SELECT r.id FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
-	WHERE r.checksum = ?1 OR m.sha256 = ?1 ORDER BY r.id LIMIT 1
+-- name: id_by_measured_sha256
+SELECT r.id FROM rec_m m CROSS JOIN rec_app r ON r.id = m.recording_id AND r.stored_filename = m.stored_filename
+	WHERE m.sha256 = ?1 ORDER BY r.id LIMIT 1
+
+-- name: id_by_checksum
+SELECT id FROM rec_app WHERE checksum = ?1 ORDER BY id LIMIT 1
 
 -- name: id_by_filename
 SELECT id FROM rec_app WHERE filename = CAST(?1 AS TEXT)

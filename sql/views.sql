@@ -11,8 +11,8 @@ CREATE TEMP VIEW rec_app AS SELECT id, filename, filename AS stored_filename,
 	created_at FROM main.recordings;
 
 -- name: view_toolkit_present
-CREATE TEMP VIEW rec_m AS SELECT m.*, t.tags AS said
-	FROM main.rec_measurements m LEFT JOIN main.rec_tags t USING (recording_id);
+CREATE TEMP VIEW rec_m AS SELECT * FROM main.rec_measurements;
+CREATE TEMP VIEW rec_said AS SELECT * FROM main.rec_tags;
 
 -- name: view_toolkit_absent
 CREATE TEMP VIEW rec_m AS SELECT NULL AS recording_id, NULL AS stored_filename, NULL AS folder,
@@ -22,7 +22,8 @@ CREATE TEMP VIEW rec_m AS SELECT NULL AS recording_id, NULL AS stored_filename, 
 	NULL AS true_peak_dbtp, NULL AS rms_dbfs, NULL AS loudness_lufs, NULL AS loudness_range_lu,
 	NULL AS clipped_frames, NULL AS leading_silence_s, NULL AS trailing_silence_s, NULL AS quality,
 	NULL AS tags, NULL AS prober, NULL AS problem_code, NULL AS problem_message,
-	NULL AS seen_size_bytes, NULL AS seen_mtime, NULL AS run, NULL AS said WHERE 0;
+	NULL AS seen_size_bytes, NULL AS seen_mtime, NULL AS run WHERE 0;
+CREATE TEMP VIEW rec_said AS SELECT NULL AS recording_id, NULL AS tags WHERE 0;
 
 -- Two quoted folder paths (raw, edited) are put in for %1$s and %2$s.
 -- name: view_recording
@@ -60,8 +61,15 @@ CREATE TEMP VIEW recording AS SELECT
 	m.leading_silence_s AS leading_silence_s,
 	m.trailing_silence_s AS trailing_silence_s,
 	m.quality AS quality,
-	CASE WHEN m.tags IS NULL THEN m.said WHEN m.said IS NULL THEN m.tags ELSE json_patch(m.tags, m.said) END AS tags,
+	CASE WHEN m.tags IS NULL THEN t.tags WHEN t.tags IS NULL THEN m.tags ELSE json_patch(m.tags, t.tags) END AS tags,
 	m.prober AS prober,
 	CASE WHEN m.problem_code IS NOT NULL
 		THEN json_object('code', m.problem_code, 'message', m.problem_message) END AS problem
-	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename;
+	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
+	LEFT JOIN rec_said t ON t.recording_id = r.id;
+
+-- name: drop_views
+DROP VIEW IF EXISTS temp.recording;
+DROP VIEW IF EXISTS temp.rec_said;
+DROP VIEW IF EXISTS temp.rec_m;
+DROP VIEW IF EXISTS temp.rec_app;

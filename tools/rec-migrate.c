@@ -326,8 +326,9 @@ latest_run(const struct archive *a, char run[JOURNAL_RUN_MAX], struct err *e)
 	return rc;
 }
 
+/* As latest_run, for one that the user names. What was left in conflict can be forced later. */
 static int
-named_run(const struct archive *a, const char *name, char run[JOURNAL_RUN_MAX], struct err *e)
+named_run(const struct archive *a, const char *name, bool force, char run[JOURNAL_RUN_MAX], struct err *e)
 {
 	struct journal_summary s;
 
@@ -336,7 +337,7 @@ named_run(const struct archive *a, const char *name, char run[JOURNAL_RUN_MAX], 
 	if (a->journal == -1 || journal_summarize(a->journal, name, &s, e) == -1)
 		return err_set(e, ERR_CATALOGUE, NULL, "%s: there is no such run; rec-migrate runs lists them", name);
 	strcpy(run, s.run);
-	return s.state != JOURNAL_ROLLED_BACK;
+	return s.state != JOURNAL_ROLLED_BACK || (force && s.problems > 0);
 }
 
 struct telling {
@@ -385,7 +386,7 @@ rollback(struct tool *t, struct opts *o, struct err *e)
 		return -1;
 	if (!t->dry_run && run_open(&r, &a, "rollback", e) == -1)
 		goto out;
-	rc = t->n_operands == 1 ? named_run(&a, t->operands[0], run, e) : latest_run(&a, run, e);
+	rc = t->n_operands == 1 ? named_run(&a, t->operands[0], o->force, run, e) : latest_run(&a, run, e);
 	if (rc == 0)
 		tool_tell(t, NULL, "nothing to roll back");
 	if (rc != 1)

@@ -1,21 +1,33 @@
 /*
- * audio: what is measured, and what is said of damaged files. The files are made here: PCM by hand, so
- * that every number is known; FLAC, Ogg and MP3 by sox from such a file.
+ * audio: what is measured, and what is said of damaged files. The files are made here: PCM by hand,
+ * so that every number is known; FLAC, Ogg and MP3 by sox from such a file.
  */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "audio.h"
 #include "mem.h"
 
 #define RATE 44100
+
+/* libsndfile 1.2.0 forgets what libvorbis and libogg allocated when it refuses a broken Ogg file.
+ */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libvorbis\nleak:libogg\nleak:libsndfile\n";
+}
 
 static char dir[] = "/tmp/check_audio.XXXXXX";
 static char path[128];
@@ -37,9 +49,7 @@ failing_pread(int fd, void *p, size_t len, off_t offset)
 		}
 		len = (size_t)(fail_from - offset);
 	}
-	if (lseek(fd, offset, SEEK_SET) == -1)
-		return -1;
-	return read(fd, p, len);
+	return syscall(SYS_pread64, fd, p, len, offset);
 }
 
 ssize_t pread(int fd, void *p, size_t len, off_t offset);
@@ -184,8 +194,9 @@ measure(void)
 static void
 assert_problem(const char *code)
 {
-	ck_assert_msg(m.problem.class == ERR_ITEM && strcmp(m.problem.code, code) == 0, "%s expected, got %s: %s",
-	    code, m.problem.class == ERR_NONE ? "none" : m.problem.code, m.problem.class == ERR_NONE ? "" : m.problem.text);
+	ck_assert_msg(m.problem.class == ERR_ITEM && strcmp(m.problem.code, code) == 0,
+	    "%s expected, got %s: %s", code, m.problem.class == ERR_NONE ? "none" : m.problem.code,
+	    m.problem.class == ERR_NONE ? "" : m.problem.text);
 }
 
 static void
@@ -215,7 +226,8 @@ assert_same_as(const char *command, const char *hex)
 	ck_assert_ptr_nonnull(p);
 	ck_assert_ptr_nonnull(fgets(out, sizeof out, p));
 	pclose(p);
-	ck_assert_msg(strncmp(out, hex, strlen(hex)) == 0 && hex[0] != '\0', "%s: %s, not %s", command, out, hex);
+	ck_assert_msg(strncmp(out, hex, strlen(hex)) == 0 && hex[0] != '\0', "%s: %s, not %s",
+	    command, out, hex);
 }
 
 /* ---- measures ---- */
@@ -305,7 +317,8 @@ START_TEST(digital_silence_has_no_levels)
 		num(0, 2);
 	measure();
 	assert_fine();
-	ck_assert(isnan(m.peak_dbfs) && isnan(m.rms_dbfs) && isnan(m.loudness_lufs) && isnan(m.loudness_range_lu));
+	ck_assert(isnan(m.peak_dbfs) && isnan(m.rms_dbfs) && isnan(m.loudness_lufs) &&
+		  isnan(m.loudness_range_lu));
 	ck_assert_double_eq(m.leading_silence_s, 1.0);
 	ck_assert_double_eq(m.trailing_silence_s, 1.0);
 	ck_assert_uint_ge(m.zero_tail_bytes, RATE * 2);
@@ -391,8 +404,8 @@ END_TEST
 
 START_TEST(a_header_that_was_never_finished_still_gives_all_the_audio)
 {
-	static const uint32_t sizes[][2] = {{0, 0}, {0xffffffff, 0xffffffff}, {0x80000024, 0x80000000},
-	    {0x7ffff024, 0x7ffff000}};
+	static const uint32_t sizes[][2] = {
+	    {0, 0}, {0xffffffff, 0xffffffff}, {0x80000024, 0x80000000}, {0x7ffff024, 0x7ffff000}};
 
 	good_wav(30000);
 	patch32(4, sizes[_i][0]);
@@ -494,7 +507,8 @@ START_TEST(nothing_is_empty)
 	measure();
 	assert_problem(P_EMPTY);
 	ck_assert_int_eq(m.size_bytes, 0);
-	ck_assert_str_eq(m.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	ck_assert_str_eq(
+	    m.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	setup();
 	good_wav(0);
 	measure();
@@ -505,9 +519,11 @@ END_TEST
 
 START_TEST(what_is_not_audio_still_has_its_hashes)
 {
-	static const char *const heads[] = {"Dear diary, today I did not record anything.\n", "\x89PNG\r\n\x1a\n........",
-	    "wvpk............", "....ftypM4A ....", "MThd............"};
-	static const char *const codes[] = {P_NOT_AUDIO, P_NOT_AUDIO, P_UNSUPPORTED, P_UNSUPPORTED, P_UNSUPPORTED};
+	static const char *const heads[] = {"Dear diary, today I did not record anything.\n",
+	    "\x89PNG\r\n\x1a\n........", "wvpk............", "....ftypM4A ....",
+	    "MThd............"};
+	static const char *const codes[] = {
+	    P_NOT_AUDIO, P_NOT_AUDIO, P_UNSUPPORTED, P_UNSUPPORTED, P_UNSUPPORTED};
 
 	text(heads[_i]);
 	measure();
@@ -548,8 +564,10 @@ END_TEST
 
 START_TEST(flac_of_unknown_length_is_counted)
 {
-	shell("sox -R -n -r 44100 -c 1 -b 16 -t raw - synth 2 sine 300 | flac -s -f --endian=little --sign=signed "
-	      "--channels=1 --bps=16 --sample-rate=44100 -o x.flac - && metaflac --show-total-samples x.flac");
+	shell("sox -R -n -r 44100 -c 1 -b 16 -t raw - synth 2 sine 300 | flac -s -f "
+	      "--endian=little --sign=signed "
+	      "--channels=1 --bps=16 --sample-rate=44100 -o x.flac - && metaflac "
+	      "--show-total-samples x.flac");
 	load("x.flac");
 	b.data[8 + 13] &= (char)0xf0;
 	memset(b.data + 8 + 14, 0, 4);
@@ -588,7 +606,8 @@ START_TEST(mp3_is_counted_frame_by_frame)
 {
 	size_t xing;
 
-	shell("sox -R -n -r 44100 -c 1 y.wav synth 3 sine 300 && ffmpeg -nostdin -v error -y -i y.wav -c:a libmp3lame -b:a 64k x.mp3");
+	shell("sox -R -n -r 44100 -c 1 y.wav synth 3 sine 300 && ffmpeg -nostdin -v error -y -i "
+	      "y.wav -c:a libmp3lame -b:a 64k x.mp3");
 	load("x.mp3");
 	measure();
 	assert_fine();
@@ -642,6 +661,29 @@ START_TEST(a_request_to_stop_ends_the_measuring)
 }
 END_TEST
 
+START_TEST(a_file_that_changes_meanwhile_is_reported)
+{
+	struct timespec times[2] = {{0, UTIME_OMIT}, {1, 0}};
+	pid_t pid;
+	int fd;
+
+	good_wav(RATE * 60);
+	save("f");
+	ck_assert_int_ne(pid = fork(), -1);
+	if (pid == 0) {
+		/* Every mtime differs from the one before. */
+		for (;; times[1].tv_nsec += 1000)
+			utimensat(AT_FDCWD, path, times, 0);
+	}
+	fd = open(path, O_RDONLY);
+	usleep(10000);
+	ck_assert_int_eq(audio_measure(fd, &o, &m, &e), 0);
+	kill(pid, SIGKILL);
+	close(fd);
+	assert_problem(P_MODIFIED);
+}
+END_TEST
+
 START_TEST(progress_adds_up_to_the_size)
 {
 	atomic_ullong done = 0;
@@ -683,8 +725,7 @@ START_TEST(the_position_of_the_descriptor_stays)
 	fd = open(path, O_RDONLY);
 	ck_assert_int_eq(lseek(fd, 77, SEEK_SET), 77);
 	ck_assert_int_eq(audio_measure(fd, &o, &m, &e), 0);
-	/* failing_pread above moves it; SEEK_HOLE must not. */
-	ck_assert_int_ge(lseek(fd, 0, SEEK_CUR), 0);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_CUR), 77);
 	close(fd);
 }
 END_TEST
@@ -702,8 +743,11 @@ START_TEST(a_prober_suffices_for_what_it_measured)
 	ck_assert(audio_prober_suffices(t, &peak) && !audio_prober_suffices(p, &peak));
 	ck_assert(audio_prober_suffices(p, &quick) && audio_prober_suffices(q, &quick));
 	ck_assert(!audio_prober_suffices(q, &plain));
-	ck_assert(!audio_prober_suffices("", &plain) && !audio_prober_suffices("rectools 0.1.0; measures=0 silence_dbfs=-60 true_peak=yes", &plain));
-	ck_assert(audio_prober_suffices("rectools 9.9; measures=1 silence_dbfs=-60 true_peak=no", &plain));
+	ck_assert(!audio_prober_suffices("", &plain) &&
+		  !audio_prober_suffices(
+		      "rectools 0.1.0; measures=0 silence_dbfs=-60 true_peak=yes", &plain));
+	ck_assert(audio_prober_suffices(
+	    "rectools 9.9; measures=1 silence_dbfs=-60 true_peak=no", &plain));
 }
 END_TEST
 
@@ -713,11 +757,13 @@ START_TEST(any_bytes_come_to_an_end)
 	unsigned seed = (unsigned)_i;
 
 	if (_i == 0)
-		shell("sox -R -n -r 8000 -c 1 -b 16 x.wav synth 0.3 pinknoise && for t in flac ogg aiff; do sox x.wav x.$t; done && "
+		shell("sox -R -n -r 8000 -c 1 -b 16 x.wav synth 0.3 pinknoise && for t in flac ogg "
+		      "aiff; do sox x.wav x.$t; done && "
 		      "ffmpeg -nostdin -v error -y -i x.wav -c:a libmp3lame x.mp3");
 	load(names[_i % 5]);
 	for (int i = 0; i < 8; i++)
-		b.data[(size_t)rand_r(&seed) % (i < 4 && b.len > 200 ? 200 : b.len)] = (char)rand_r(&seed);
+		b.data[(size_t)rand_r(&seed) % (i < 4 && b.len > 200 ? 200 : b.len)] =
+		    (char)rand_r(&seed);
 	measure();
 	ck_assert_int_le(m.frames, 100000000);
 }
@@ -762,6 +808,7 @@ main(void)
 	tcase_add_test(t, mp3_is_counted_frame_by_frame);
 	tcase_add_loop_test(t, a_dying_disk_is_unreadable, 0, 2);
 	tcase_add_test(t, a_request_to_stop_ends_the_measuring);
+	tcase_add_test(t, a_file_that_changes_meanwhile_is_reported);
 	tcase_add_test(t, progress_adds_up_to_the_size);
 	tcase_add_test(t, quick_reads_only_the_header);
 	tcase_add_test(t, the_position_of_the_descriptor_stays);

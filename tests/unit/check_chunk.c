@@ -98,7 +98,8 @@ layout(void)
 static void
 assert_clean(void)
 {
-	ck_assert(!l.truncated && !l.open_header && !l.short_header && !l.outer_mismatch && !l.duplicate_fmt);
+	ck_assert(!l.truncated && !l.open_header && !l.short_header && !l.outer_mismatch &&
+		  !l.duplicate_fmt);
 }
 
 START_TEST(an_honest_wav_is_clean)
@@ -259,10 +260,11 @@ END_TEST
 
 START_TEST(w64_sizes_count_their_headers)
 {
-	static const unsigned char tail[12] = {0xf3, 0xac, 0xd3, 0x11, 0x8c, 0xd1, 0x00, 0xc0, 0x4f, 0x8e,
-	    0xdb, 0x8a};
+	static const unsigned char tail[12] = {
+	    0xf3, 0xac, 0xd3, 0x11, 0x8c, 0xd1, 0x00, 0xc0, 0x4f, 0x8e, 0xdb, 0x8a};
 
-	ck_assert_int_eq(buf_add(&b, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0", 16, &e), 0);
+	ck_assert_int_eq(
+	    buf_add(&b, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0", 16, &e), 0);
 	num(40 + 40 + 24 + 400, 8, false);
 	text("wave");
 	buf_add(&b, tail, sizeof tail, &e);

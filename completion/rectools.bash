@@ -1,0 +1,160 @@
+# bash completion for rec-meta and rec-migrate. Source it, or install it as
+# share/bash-completion/completions/rec-meta with a link rec-migrate to it.
+#
+# Commands and options come from the tool's own -h, so that they never lag behind it.
+
+# Options of the whole tool, one a line: "--name" or "--name=".
+_rectools_options()
+{
+	"$1" -h 2>/dev/null | sed -n 's/^ *\(-., \)\{0,1\}\(--[a-z][a-z-]*=\{0,1\}\).*/\2/p'
+}
+
+# What the usage says of one command, or of none: "rec-meta [OPTION...] add [--title=TITLE] ..."
+_rectools_usage()
+{
+	"$1" -h 2>/dev/null | sed -n 's/^\(usage:\)\{0,1\} *rec-[a-z]* \[OPTION\.\.\.\] //p'
+}
+
+# Options that belong to a command, and those that every command takes.
+_rectools_options_of()
+{
+	local tool=$1 command=$2 all own others
+
+	all=$(_rectools_options "$tool")
+	others=$(_rectools_usage "$tool" | grep -o -e '--[a-z-]*=\{0,1\}' | sort -u)
+	own=$(_rectools_usage "$tool" | sed -n "s/^$command\( .*\)\{0,1\}\$/\1/p" | grep -o -e '--[a-z-]*=\{0,1\}')
+	if [ -z "$command" ]; then
+		own=$others
+	fi
+	printf '%s\n' "$all" | grep -vxF -e "${others:-$'\n'}"
+	printf '%s\n' "$own"
+}
+
+# The arguments that say which archive: for `runs`.
+_rectools_archive_args()
+{
+	local i
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-C|-E|--root|--env)
+			printf '%s\0' "${COMP_WORDS[i]}"
+			if [ "${COMP_WORDS[i + 1]}" = = ]; then
+				i=$((i + 1))
+			fi
+			i=$((i + 1))
+			printf '%s\0' "${COMP_WORDS[i]/#\~\//$HOME/}"
+			;;
+		-C?*|-E?*)
+			printf '%s\0' "${COMP_WORDS[i]}"
+			;;
+		esac
+	done
+}
+
+_rectools_runs()
+{
+	local args=()
+
+	mapfile -d '' -t args < <(_rectools_archive_args)
+	"$1" "${args[@]}" runs -o json 2>/dev/null |
+	    sed -n '/"state":"rolled_back"/d; s/^{"run":"\([^"]*\)".*/\1/p'
+}
+
+_rectools_reply()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_rectools()
+{
+	local tool=${COMP_WORDS[0]} cur=${COMP_WORDS[COMP_CWORD]} prev='' command='' words i value keys
+
+	COMPREPLY=()
+	if ((COMP_CWORD > 0)); then
+		prev=${COMP_WORDS[COMP_CWORD - 1]}
+	fi
+	# "--output=json" comes as three words, since = is in COMP_WORDBREAKS.
+	if [ "$cur" = = ]; then
+		cur=
+	elif [ "$prev" = = ] && ((COMP_CWORD > 1)); then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	words=" $(_rectools_usage "$tool" | sed 's/ .*//' | tr '\n' ' ')"
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		value=${COMP_WORDS[i]}
+		case $value in
+		-C|-E|-j|-o|--root|--env|--jobs|--output|--progress|--shard|--title|--where|--sort|--limit|--metrics)
+			# Its argument is no command.
+			if [ "${COMP_WORDS[i + 1]}" = = ]; then
+				i=$((i + 1))
+			fi
+			i=$((i + 1))
+			;;
+		-*) ;;
+		*)
+			if [ -z "$command" ] && [[ $words == *" $value "* ]]; then
+				command=$value
+			fi
+			;;
+		esac
+	done
+
+	case $prev in
+	-o|--output) _rectools_reply 'json table path path0' "$cur"; return ;;
+	-E|--env) _rectools_reply 'development testing production' "$cur"; return ;;
+	--progress) _rectools_reply 'auto always never' "$cur"; return ;;
+	-C|--root) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	--metrics) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-j|--jobs|--shard|--title|--where|--limit) return ;;
+	--sort)
+		keys='id path filename stored_filename title status sync_status created_at size_bytes mtime container
+		    codec mime_type sample_rate_hz channels bits_per_sample frames duration_s bit_rate_bps xxh3_128
+		    sha256 audio_xxh3_128 peak_dbfs true_peak_dbtp rms_dbfs loudness_lufs loudness_range_lu
+		    clipped_frames leading_silence_s trailing_silence_s quality tags prober problem'
+		# The last key of the list; "-" before it turns the order.
+		value=${cur##*,}
+		i=${cur%"$value"}
+		if [ "${value#-}" != "$value" ]; then
+			i=$i-
+		fi
+		mapfile -t COMPREPLY < <(compgen -P "$i" -W "$keys" -- "${value#-}")
+		compopt -o nospace 2>/dev/null
+		return
+		;;
+	esac
+	if [ "$command" = set ] && [ "$prev" = status ] && [ "${COMP_WORDS[COMP_CWORD]}" != status ]; then
+		_rectools_reply 'active archived deleted' "$cur"
+		return
+	fi
+	case $cur in
+	-*)
+		_rectools_reply "$(_rectools_options_of "$tool" "$command")" "$cur"
+		if [ "${#COMPREPLY[@]}" = 1 ] && [[ ${COMPREPLY[0]} == *= ]]; then
+			compopt -o nospace 2>/dev/null
+		fi
+		return
+		;;
+	esac
+	case ${tool##*/}:$command in
+	*:)
+		_rectools_reply "$words" "$cur"
+		;;
+	rec-meta:set)
+		_rectools_reply 'title= status= tags= tags.' "$cur"
+		compopt -o nospace 2>/dev/null
+		;;
+	rec-migrate:rollback)
+		_rectools_reply "$(_rectools_runs "$tool")" "$cur"
+		;;
+	rec-meta:probe|rec-meta:add|rec-meta:show|rec-meta:rm|rec-meta:refresh)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
+	rec-migrate:apply)
+		_rectools_reply - "$cur"
+		;;
+	esac
+}
+
+complete -F _rectools rec-meta rec-migrate
