@@ -1,10 +1,13 @@
 # rectools: one Makefile, everything built below build/.
 #
-#	make                the tools, into build/bin/
-#	make check          static checks, unit tests, command tests
-#	make check-asan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-#	make check-valgrind the tests under valgrind
-#	make install        PREFIX=/usr/local DESTDIR=
+#	make                  the tools, into build/bin/
+#	make check            static checks, unit tests, command tests, fault tests
+#	make check-asan       unit and command tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#	make check-valgrind   the same under valgrind
+#	make check-fault-full every fault at every call on every archive (long)
+#	make check-scale      100,000 rows (long)
+#	make bench            speed, as ratios to other tools in one run
+#	make install          PREFIX=/usr/local DESTDIR=
 
 PREFIX ?= /usr/local
 CC ?= cc
@@ -22,10 +25,10 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io
 AUDIO := chunk source levels framing wrap verdict content audio
-CATALOGUE := config record rowimage catalogue catalogue_list archive journal rollback run volume survey
+CATALOGUE := config record rowimage catalogue catalogue_list schema archive journal rollback run volume survey
 TOOL := work table tool
-rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) enrol adopt edit
-rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) enrol verify metrics
+rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol adopt edit
+rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics
 TOOLS := rec-meta rec-migrate
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
@@ -36,7 +39,7 @@ all: $(TOOLS:%=$(B)/bin/%)
 define link
 $(B)/bin/$(1): $(B)/obj/tools/$(1).o $$($(1)_MODULES:%=$(B)/obj/common/%.o) $(B)/obj/gen/sql.o
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(LIBS)
+	$$(CC) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) $$(LIBS)
 endef
 $(foreach t,$(TOOLS),$(eval $(call link,$(t))))
 
@@ -70,7 +73,74 @@ $(B)/fault/shim.so: tests/fault/shim.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=c11 -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
 
-unit: $(UNIT:%=$(B)/unit/%)
+# ---- checks ----
+
+check: check-static check-unit check-cli check-fault
+
+check-static: all
+	scripts/check-layers
+	scripts/check-manuals $(B)/bin man
+
+check-unit: $(UNIT:%=$(B)/unit/%)
+	@for t in $^; do echo "$$t"; $(REC_WRAP) ./$$t || exit 1; done
+
+check-cli: all $(B)/fault/shim.so
+	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/cli
+
+check-fault: all $(B)/fault/shim.so
+	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
+
+# The same tests with the sanitizers and with valgrind. Fault injection has its own allocator and is left out.
+check-asan:
+	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	$(MAKE) B=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=address,undefined" \
+	    check-unit check-cli
+
+check-valgrind:
+	CK_FORK=no REC_WRAP="valgrind -q --error-exitcode=99" $(MAKE) check-unit check-cli
+
+# The long proofs: every state of every archive, 100,000 rows.
+check-fault-full: all $(B)/fault/shim.so
+	REC_FAULT=full REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
+
+check-scale: all $(B)/fault/shim.so
+	REC_SCALE=100000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/scale.t
+
+bench: all
+	scripts/bench
+
+lint:
+	clang-format --dry-run --Werror common/*.[ch] tools/*.c tests/unit/*.c tests/fault/*.c
+	cppcheck -q --enable=warning,portability --inline-suppr --error-exitcode=1 -Icommon common tools
+
+# ---- installing ----
+
+MAN1 := $(TOOLS:%=man/%.1)
+DATA := $(DESTDIR)$(PREFIX)/share
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DATA)/man/man1 $(DATA)/man/man5 $(DATA)/man/man7 $(DATA)/bash-completion/completions
+	install -m 755 $(TOOLS:%=$(B)/bin/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(MAN1) $(DATA)/man/man1
+	install -m 644 man/rec-lines.5 man/rec-archive.5 $(DATA)/man/man5
+	install -m 644 man/rectools.7 $(DATA)/man/man7
+	for t in $(TOOLS); do install -m 644 completion/rectools.bash $(DATA)/bash-completion/completions/$$t; done
+
+uninstall:
+	rm -f $(TOOLS:%=$(DESTDIR)$(PREFIX)/bin/%) $(TOOLS:%=$(DATA)/man/man1/%.1) $(DATA)/man/man5/rec-lines.5 \
+	    $(DATA)/man/man5/rec-archive.5 $(DATA)/man/man7/rectools.7 $(TOOLS:%=$(DATA)/bash-completion/completions/%)
+
+dist:
+	@mkdir -p $(B)
+	git archive --prefix=rectools-$(VERSION)/ -o $(B)/rectools-$(VERSION).tar.gz HEAD
+
+deb: dist
+	scripts/make-deb $(VERSION) $(B)
+
+clean:
+	rm -rf build
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/unit/*.d)
-.PHONY: all unit
+.PHONY: all check check-static check-unit check-cli check-fault check-asan check-valgrind check-fault-full \
+	check-scale bench lint install uninstall dist deb clean

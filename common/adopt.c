@@ -226,7 +226,7 @@ adopt_file(const struct adopt *o, const char *path, int64_t *id, int64_t *duplic
 	if (fd == -1 || archive_need_folder(a, FOLDER_RAW, e) == -1 || admit(o, a, fd, &m, duplicate_of, e) == -1)
 		goto out;
 	if ((stored = fresh_name(path, e)) == NULL || (line = file_line("create", FOLDER_RAW, stored, NULL, NULL, e)) == NULL ||
-	    run_file(o->r, line, e) == -1 || io_copy(fd, a->folders[FOLDER_RAW], stored, 0644, m.xxh3_128, e) == -1)
+	    run_announce(o->r, line, e) == -1 || io_copy(fd, a->folders[FOLDER_RAW], stored, 0644, m.xxh3_128, e) == -1)
 		goto out;
 	/* The copy has its own times: the measure is to be that of the file in the archive. */
 	if ((copy = io_open_beneath(a->folders[FOLDER_RAW], stored, e)) == -1)
@@ -286,6 +286,10 @@ adopt_purge(struct run *r, int64_t id, struct err *e)
 		*e = missing;
 		goto out;
 	}
+	/* Announced first: when the rows are gone and the file is not yet moved, the next run moves it. */
+	if (found && (archive_need_folder(a, FOLDER_BACKUP, e) == -1 || (to = backup_name(a, row.stored, e)) == NULL ||
+			 (line = file_line("move", f, row.stored, "backup", to, e)) == NULL || run_announce(r, line, e) == -1))
+		goto out;
 	if (run_begin(r, e) == -1)
 		goto out;
 	for (int i = 0; i < 3; i++)
@@ -295,13 +299,7 @@ adopt_purge(struct run *r, int64_t id, struct err *e)
 		}
 	if (run_commit(r, e) == -1)
 		goto out;
-	if (found) {
-		if (archive_need_folder(a, FOLDER_BACKUP, e) == -1 || (to = backup_name(a, row.stored, e)) == NULL ||
-		    (line = file_line("move", f, row.stored, "backup", to, e)) == NULL || run_file(r, line, e) == -1 ||
-		    io_move(a->folders[f], row.stored, a->folders[FOLDER_BACKUP], to, e) == -1)
-			goto out;
-	}
-	rc = 0;
+	rc = found ? io_move(a->folders[f], row.stored, a->folders[FOLDER_BACKUP], to, e) : 0;
 out:
 	free(to);
 	catalogue_row_free(&row);

@@ -95,11 +95,32 @@ archive_need_folder(struct archive *a, enum folder f, struct err *e)
 	return 0;
 }
 
+/* Where a stored name is looked for first; the view `recording` in sql/ agrees. */
+static bool
+is_edited(const char *stored, size_t len, const char *hint)
+{
+	return hint != NULL ? strcmp(hint, "edited") == 0 : len >= 4 && memcmp(stored, "edi_", 4) == 0;
+}
+
+char *
+archive_path(const struct archive *a, const char *stored, size_t len, const char *hint, size_t *path_len, struct err *e)
+{
+	struct buf path = {0};
+
+	if (buf_adds(&path, a->paths[is_edited(stored, len, hint) ? FOLDER_EDITED : FOLDER_RAW], e) == -1 ||
+	    buf_add(&path, "/", 1, e) == -1 || buf_add(&path, stored, len, e) == -1) {
+		buf_free(&path);
+		return NULL;
+	}
+	*path_len = path.len;
+	return path.data;
+}
+
 int
 archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint, enum folder *f,
     struct stat *st, struct err *e)
 {
-	bool edited_first = hint != NULL ? strcmp(hint, "edited") == 0 : len >= 4 && memcmp(stored, "edi_", 4) == 0;
+	bool edited_first = is_edited(stored, len, hint);
 	enum folder order[2] = {edited_first ? FOLDER_EDITED : FOLDER_RAW, edited_first ? FOLDER_RAW : FOLDER_EDITED};
 
 	*f = order[0];
@@ -121,7 +142,7 @@ archive_locate(const struct archive *a, const char *stored, size_t len, const ch
 const char *
 archive_stored_name(const struct archive *a, const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/'), *below = NULL;
 	char *folder;
 	struct stat named, own;
 	struct err e;
@@ -132,8 +153,11 @@ archive_stored_name(const struct archive *a, const char *path)
 	for (int f = FOLDER_RAW; f <= FOLDER_EDITED; f++) {
 		size_t len = strlen(a->paths[f]);
 
-		if (strncmp(path, a->paths[f], len) == 0 && path[len] == '/')
-			return path + len + 1;
+		if (strncmp(path, a->paths[f], len) == 0 && path[len] == '/') {
+			if (path + len == slash)
+				return slash + 1;
+			below = path + len + 1;
+		}
 	}
 	if ((folder = mem_bytes(path, (size_t)(slash - path) + 1, &e)) == NULL)
 		return NULL;
@@ -142,7 +166,7 @@ archive_stored_name(const struct archive *a, const char *path)
 			ours = a->folders[f] != -1 && fstat(a->folders[f], &own) == 0 && own.st_dev == named.st_dev &&
 			    own.st_ino == named.st_ino;
 	free(folder);
-	return ours ? slash + 1 : NULL;
+	return ours ? slash + 1 : below;
 }
 
 int

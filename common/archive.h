@@ -45,6 +45,13 @@ int archive_locate(const struct archive *a, const char *stored, size_t len, cons
     struct stat *st, struct err *e);
 
 /*
+ * The path of a stored name as records show it, for the caller to free; *path_len bytes, since a stored name may
+ * hold anything. hint as in archive_locate. NULL and *e.
+ */
+char *archive_path(const struct archive *a, const char *stored, size_t len, const char *hint, size_t *path_len,
+    struct err *e);
+
+/*
  * The stored name in a path that a user or a record names: of a path right in raw or edited (by the folder's
  * identity, not its spelling). Borrowed from path, or NULL when the path lies elsewhere.
  */

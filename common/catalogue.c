@@ -664,14 +664,28 @@ catalogue_drop_column(struct catalogue *c, const char *table, const char *column
 int64_t
 catalogue_count_values(struct catalogue *c, const char *table, const char *column, struct err *e)
 {
-	char sql[512], usual[64] = "NULL"; /* as SQL; of a column that run.c added */
-	int64_t n = 0;
+	char sql[256];
+	sqlite3_stmt *s = catalogue_stmt(c, sql_default_of, e);
+	int64_t n = 0, fallback = 0;
+	bool has_default = false;
 
-	sqlite3_snprintf(sizeof sql, sql, "SELECT dflt_value FROM pragma_table_info(%Q, 'main') WHERE name = %Q", table, column);
-	if (single(c, sql, NULL, usual, sizeof usual, e) == -1)
+	if (s == NULL)
 		return -1;
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" IS NOT NULL AND \"%w\" IS NOT %s",
-	    table, column, column, usual);
+	sqlite3_bind_text(s, 1, table, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 2, column, -1, SQLITE_STATIC);
+	switch (catalogue_step(c, s, e)) {
+	case 1:
+		has_default = sqlite3_column_text(s, 0) != NULL &&
+		    mem_parse_i64((const char *)sqlite3_column_text(s, 0), INT64_MIN, INT64_MAX, &fallback);
+		break;
+	case -1:
+		return -1;
+	default:
+		break;
+	}
+	sqlite3_reset(s);
+	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" IS NOT NULL AND (%d OR \"%w\" <> %lld)",
+	    table, column, !has_default, column, (long long)fallback);
 	return single(c, sql, &n, NULL, 0, e) == -1 ? -1 : n;
 }
 

@@ -235,12 +235,11 @@ prepare(struct catalogue *c, const char *sql, struct guard *g, sqlite3_stmt **s,
 static int
 add_order(struct buf *sql, const char *sort, struct err *e)
 {
-	char *copy = mem_str(sort != NULL ? sort : "id", e), *save = NULL;
+	char *copy = mem_str(sort != NULL ? sort : "id", e), *rest = copy;
 	const char *sep = " ORDER BY ";
 	int rc = copy == NULL ? -1 : 0;
 
-	for (char *k = copy == NULL ? NULL : strtok_r(copy, ",", &save); k != NULL && rc == 0;
-	     k = strtok_r(NULL, ",", &save)) {
+	for (char *k; rc == 0 && (k = strsep(&rest, ",")) != NULL;) {
 		bool down = k[0] == '-';
 
 		k += down;
@@ -257,13 +256,13 @@ add_order(struct buf *sql, const char *sort, struct err *e)
 
 /* Bare, the expression stands without its parentheses. */
 static int
-add_select(struct buf *sql, const char *where, const char *sort, bool all, bool bare, struct err *e)
+add_select(struct buf *sql, const char *where, const char *sort, int64_t limit, bool all, bool bare, struct err *e)
 {
 	/* The line's end closes a comment that the expression may end with. */
 	if (buf_addf(sql, e, "SELECT * FROM recording WHERE %s AND %s\n%s\n%s", all ? "1" : "status <> 'deleted'",
 		bare ? "" : "(", where, bare ? "" : ")") == -1)
 		return -1;
-	return add_order(sql, sort, e) == -1 ? -1 : buf_adds(sql, " LIMIT ?1", e);
+	return add_order(sql, sort, e) == -1 ? -1 : buf_addf(sql, e, " LIMIT %lld", (long long)limit);
 }
 
 struct catalogue_list *
@@ -281,8 +280,8 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	l->c = c;
 	if (where == NULL)
 		where = "1";
-	if (add_select(&plain, "1", sort, all, false, e) == -1 || add_select(&bare, where, sort, all, true, e) == -1 ||
-	    add_select(&sql, where, sort, all, false, e) == -1)
+	if (add_select(&plain, "1", sort, limit, all, false, e) == -1 || add_select(&bare, where, sort, limit, all, true, e) == -1 ||
+	    add_select(&sql, where, sort, limit, all, false, e) == -1)
 		goto fail;
 	if (prepare(c, plain.data, &g, &l->stmt, &tail) != SQLITE_OK) {
 		catalogue_error(c, "preparing a query", e);
@@ -296,14 +295,13 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	sqlite3_finalize(l->stmt);
 	l->stmt = NULL;
 	if (!fine || prepare(c, sql.data, &g, &l->stmt, &tail) != SQLITE_OK || g.selects != selects || *tail != '\0' ||
-	    sqlite3_bind_parameter_count(l->stmt) != 1) {
+	    sqlite3_bind_parameter_count(l->stmt) != 0) {
 		err_set(e, ERR_USAGE, NULL, "--where: %s; recording keys, constants, operators and scalar functions are allowed",
 		    l->stmt != NULL ? "not one expression without sub-queries"
 		    : g.refused     ? "not allowed here"
 				    : sqlite3_errmsg(c->db));
 		goto fail;
 	}
-	sqlite3_bind_int64(l->stmt, 1, limit);
 	buf_free(&plain);
 	buf_free(&bare);
 	buf_free(&sql);

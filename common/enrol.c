@@ -7,6 +7,7 @@
 #include "idset.h"
 #include "mem.h"
 #include "record.h"
+#include "shard.h"
 #include "work.h"
 
 #define PAGE 256
@@ -67,8 +68,11 @@ find_row(struct context *c, struct entry *en, struct err *e)
 	if (json_get_int(item->rec, "id", &id) ||
 	    (!item->was_record && mem_parse_i64(item->path, 1, INT64_MAX, &id)))
 		rc = 1;
-	else
+	else {
+		if (stored == NULL && !item->was_record)
+			stored = item->path; /* a bare stored name */
 		rc = stored == NULL ? 0 : catalogue_find_stored(c->reader, stored, strlen(stored), &id, e);
+	}
 	if (rc == 1)
 		rc = catalogue_row_by_id(c->reader, id, &en->row, e);
 	if (rc == -1)
@@ -142,7 +146,7 @@ next_row(struct context *c, struct entry **out, struct err *e)
 		}
 		row = &c->page[c->page_at++];
 		c->after = row->id;
-		if (!idset_has(&c->done, (uint64_t)row->id) && tool_in_shard(c->n->t, row->stored, row->stored_len))
+		if (!idset_has(&c->done, (uint64_t)row->id) && shard_has_row(c->n->t, c->n->a, row))
 			break;
 		catalogue_row_free(row);
 	}

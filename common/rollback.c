@@ -1,5 +1,6 @@
 #include "rollback.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,9 @@
 #include "journal.h"
 #include "mem.h"
 #include "rowimage.h"
+#include "schema.h"
 
 #define BATCH 256
-#define COLUMNS 32
 
 /* What became of one recording in the batch at hand. */
 struct outcome {
@@ -25,7 +26,7 @@ struct outcome {
 struct undo {
 	struct rollback *r;
 	struct journal_reader *lines;
-	struct outcome batch[BATCH + COLUMNS]; /* a line about the schema may bring one a column */
+	struct outcome batch[BATCH];
 	size_t n;
 	struct idset conflicts; /* rows, hashed: older lines about them are passed over */
 };
@@ -171,10 +172,22 @@ undo_file(struct undo *u, const struct json *line, struct err *e)
 	there = FOLDER_BACKUP;
 	if (created ? archive_need_folder(a, there, e) == -1 : folder_of(a, line, "folder", &there, e) == -1)
 		goto out;
+	if (io_stat_beneath(a->folders[here], from, &st, &gone) == -1) {
+		/* Missing: the change was announced and not done, or is already undone. */
+		if (gone.code != NULL && strcmp(gone.code, P_MISSING) == 0)
+			rc = 0;
+		else
+			*e = gone;
+		goto out;
+	}
 	rc = 0;
-	if (io_stat_beneath(a->folders[here], from, &st, &gone) == -1)
-		goto out; /* the change was announced and not done, or is already undone */
 	if (io_move(a->folders[here], from, a->folders[there], to, &why) == -1) {
+		/* A disk that is full or fails is no conflict: what it left undone is done by trying again. */
+		if (why.class == ERR_SYSTEM && why.sys != EEXIST) {
+			*e = why;
+			rc = -1;
+			goto out;
+		}
 		err_item(&why, P_CONFLICT, "%s/%s could not be put back as %s/%s", a->paths[here], from, a->paths[there], to);
 		note(u, 0, &why);
 	}
@@ -186,79 +199,67 @@ out:
 
 /* ---- the schema ---- */
 
-/* Looks at one column that the run added: *kept when something is in it that is not ours. */
+/* 1 when a run other than this one is not rolled back: what the toolkit added is still in use then. */
 static int
-look_at_column(struct undo *u, const char *table, const char *column, bool *kept, struct err *e)
+others_stand(const struct rollback *r, char **runs, size_t n, struct err *e)
 {
-	struct catalogue *c = u->r->a->catalogue;
-	struct err why;
-	int64_t values;
-	int there = catalogue_has_column(c, table, column, e);
+	struct journal_summary s;
 
-	if (there != 1)
-		return there;
-	if ((values = catalogue_count_values(c, table, column, e)) == -1)
-		return -1;
-	if (values > 0) {
-		err_item(&why, P_CONFLICT, "the column %s.%s is kept: %lld rows have a value there that the run did not write",
-		    table, column, (long long)values);
-		note(u, 0, &why);
-		*kept = true;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(runs[i], r->run) == 0)
+			continue;
+		if (journal_summarize(r->a->journal, runs[i], &s, e) == -1)
+			return -1;
+		if (s.state != JOURNAL_ROLLED_BACK)
+			return 1;
 	}
 	return 0;
 }
 
+/* Takes away what one run added; its line about the schema is among its first. */
 static int
-drop_column(struct undo *u, const char *table, const char *column, struct err *e)
+undo_schema_of(struct undo *u, const char *run, struct err *e)
 {
+	enum { FIRST_LINES = 8 };
 	struct catalogue *c = u->r->a->catalogue;
-	int there = catalogue_has_column(c, table, column, e);
+	struct journal_reader *lines = journal_read_open(u->r->a->journal, run, e);
+	struct err kept;
+	int rc = lines == NULL ? -1 : 0;
 
-	return there == 1 ? catalogue_drop_column(c, table, column, e) : there;
+	for (size_t i = 0; rc == 0 && i < journal_lines(lines) && i < FIRST_LINES; i++) {
+		struct json *line = journal_line(lines, i, e);
+		const char *op = json_get_str(line, "op");
+
+		if (op == NULL) {
+			rc = -1;
+		} else if (strcmp(op, "schema") == 0) {
+			rc = catalogue_begin(c, e) == -1 || schema_remove(c, line, u->r->force, &kept, e) == -1 ? -1
+																: catalogue_commit(c, e);
+			catalogue_rollback(c);
+			if (rc == 0 && kept.class != ERR_NONE)
+				note(u, 0, &kept);
+		}
+		json_free(line);
+	}
+	journal_read_close(lines);
+	return rc;
 }
 
+/* The schema goes when the last run goes, whatever the order in which the runs were taken back. */
 static int
-undo_schema(struct undo *u, const struct json *line, struct err *e)
+undo_schema(struct undo *u, struct err *e)
 {
-	struct catalogue *c = u->r->a->catalogue;
-	const struct json *columns = json_get(line, "columns"), *pair;
-	const char *before = json_get_str(line, "alembic_before"), *after = json_get_str(line, "alembic_after");
-	const char *table, *column;
-	struct err why;
-	bool kept = false;
-	int64_t left;
+	char **runs;
+	size_t n;
+	int rc;
 
-	if (u->r->dry_run)
-		return 0; /* the values that keep a column are still the run's own */
-	if (json_count(columns) >= COLUMNS)
-		return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names too many columns");
-	/* All are kept or none: the application knows no shape with a part of them. */
-	for (int drop = 0; drop <= 1 && !kept; drop++)
-		for (size_t i = json_count(columns); i-- > 0;) {
-			pair = json_at(columns, i);
-			if ((table = json_to_str(json_at(pair, 0), NULL)) == NULL ||
-			    (column = json_to_str(json_at(pair, 1), NULL)) == NULL)
-				return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no column");
-			if (drop ? drop_column(u, table, column, e) == -1
-				 : !u->r->force && look_at_column(u, table, column, &kept, e) == -1)
-				return -1;
-		}
-	if (catalogue_refresh_shape(c, e) == -1)
+	if (journal_list(u->r->a->journal, &runs, &n, e) == -1)
 		return -1;
-	if (before != NULL && after != NULL && !kept && strcmp(catalogue_shape(c)->alembic_version, before) != 0) {
-		if (strcmp(catalogue_shape(c)->alembic_version, after) == 0 || u->r->force) {
-			if (catalogue_alembic_set(c, before, e) == -1)
-				return -1;
-		} else {
-			err_item(&why, P_CONFLICT, "alembic_version is now %s: left as it is", catalogue_shape(c)->alembic_version);
-			note(u, 0, &why);
-		}
-	}
-	if (json_to_bool(json_get(line, "toolkit")) && catalogue_shape(c)->toolkit_version > 0) {
-		if ((left = catalogue_count_toolkit(c, e)) == -1 || (left == 0 && catalogue_drop_toolkit(c, e) == -1))
-			return -1;
-	}
-	return catalogue_refresh_shape(c, e);
+	if ((rc = others_stand(u->r, runs, n, e)) == 0)
+		for (size_t i = n; i-- > 0 && rc == 0 && u->n < BATCH;)
+			rc = undo_schema_of(u, runs[i], e);
+	journal_list_free(runs, n);
+	return rc == -1 ? -1 : 0;
 }
 
 /* ---- the run ---- */
@@ -274,8 +275,6 @@ undo_line(struct undo *u, size_t i, struct err *e)
 		rc = undo_row(u, line, e);
 	else if (op != NULL && strcmp(op, "file") == 0)
 		rc = undo_file(u, line, e);
-	else if (op != NULL && strcmp(op, "schema") == 0)
-		rc = undo_schema(u, line, e);
 	json_free(line);
 	return rc;
 }
@@ -332,6 +331,20 @@ mark(struct rollback *r, const char *op, struct err *e)
 	return rc;
 }
 
+/* Every line is whole, or nothing is undone. */
+static int
+check_lines(struct journal_reader *lines, struct err *e)
+{
+	for (size_t i = 0; i < journal_lines(lines); i++) {
+		struct json *line = journal_line(lines, i, e);
+
+		if (line == NULL)
+			return -1;
+		json_free(line);
+	}
+	return 0;
+}
+
 int
 rollback_run(struct rollback *r, struct err *e)
 {
@@ -343,9 +356,8 @@ rollback_run(struct rollback *r, struct err *e)
 	if (u == NULL)
 		return -1;
 	u->r = r;
-	if (!r->dry_run && mark(r, "rollback", e) == -1)
-		goto out;
-	if ((u->lines = journal_read_open(r->a->journal, r->run, e)) == NULL)
+	if ((u->lines = journal_read_open(r->a->journal, r->run, e)) == NULL || check_lines(u->lines, e) == -1 ||
+	    (!r->dry_run && mark(r, "rollback", e) == -1))
 		goto out;
 	for (at = journal_lines(u->lines); at > 0;) {
 		if (r->stop != NULL && atomic_load(r->stop) != 0) {
@@ -355,12 +367,65 @@ rollback_run(struct rollback *r, struct err *e)
 		if (undo_batch(u, &at, e) == -1)
 			goto out;
 	}
-	rc = r->dry_run ? 0 : mark(r, "rolled_back", e);
+	if (!r->dry_run && (undo_schema(u, e) == -1 || tell_batch(u, e) == -1 || mark(r, "rolled_back", e) == -1))
+		goto out;
+	rc = 0;
 out:
 	if (rc == -1 && e->class != ERR_STOPPED)
 		err_prefix(e, "rolling back %s", r->run);
 	journal_read_close(u->lines);
 	idset_free(&u->conflicts);
 	free(u);
+	return rc;
+}
+
+/* ---- settling ---- */
+
+static int
+settle_file(struct archive *a, const struct json *line, struct err *e)
+{
+	const char *action = json_get_str(line, "action");
+	bool created = action != NULL && strcmp(action, "create") == 0;
+	char *name = NULL, *to = NULL;
+	enum folder f;
+	struct stat st;
+	struct err gone;
+	int64_t id;
+	size_t len;
+	int rc = -1, row;
+
+	if (json_get_bytes(line, "name", &name, &len, e) != 1 || (!created && json_get_bytes(line, "to", &to, &len, e) != 1)) {
+		err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no file");
+		goto out;
+	}
+	if (folder_of(a, line, "folder", &f, e) == -1 || (row = catalogue_find_stored(a->catalogue, name, strlen(name), &id, e)) == -1)
+		goto out;
+	rc = 0;
+	if (row == 0 && io_stat_beneath(a->folders[f], name, &st, &gone) == 0)
+		rc = archive_need_folder(a, FOLDER_BACKUP, e) == -1
+		    ? -1
+		    : io_move(a->folders[f], name, a->folders[FOLDER_BACKUP], created ? name : to, e);
+out:
+	free(name);
+	free(to);
+	return rc;
+}
+
+int
+rollback_settle(struct archive *a, const char *run, struct err *e)
+{
+	struct journal_reader *lines = journal_read_open(a->journal, run, e);
+	bool found = false;
+	int rc = lines == NULL ? -1 : 0;
+
+	for (size_t i = rc == 0 ? journal_lines(lines) : 0; i-- > 0 && !found && rc == 0;) {
+		struct json *line = journal_line(lines, i, e);
+		const char *op = json_get_str(line, "op");
+
+		found = op != NULL && strcmp(op, "file") == 0;
+		rc = line == NULL ? -1 : found ? settle_file(a, line, e) : 0;
+		json_free(line);
+	}
+	journal_read_close(lines);
 	return rc;
 }

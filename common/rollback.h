@@ -33,4 +33,10 @@ struct rollback {
 
 int rollback_run(struct rollback *r, struct err *e);
 
+/*
+ * Settles the last file that a killed run was working on, by what the database says: a copy without a row goes
+ * to backup/, a file whose row is gone is moved as announced.
+ */
+int rollback_settle(struct archive *a, const char *run, struct err *e);
+
 #endif

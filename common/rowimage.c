@@ -1,5 +1,8 @@
 #include "rowimage.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "mem.h"
 
 static bool
@@ -35,21 +38,35 @@ rowimage_same(const struct json *a, const struct json *b)
 	return covers(a, b) && covers(b, a);
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The columns in the order of their names: a new row has them in another order than its table. */
 int
 rowimage_digest(const struct json *row, char out[HASH_XXH3_128_HEX], struct err *e)
 {
 	struct buf text = {0};
 	struct hash *h = NULL;
-	const char *column;
+	const char *column, **columns;
 	struct json *v;
+	size_t n = 0;
 	int rc = -1;
 
 	out[0] = '\0';
 	if (row == NULL)
 		return 0;
+	if ((columns = mem_new(json_count(row) + 1, sizeof *columns, e)) == NULL)
+		return -1;
 	for (void *it = json_first(row, &column, &v); it != NULL; it = json_next(row, it, &column, &v))
-		if (!is_null(v) && (buf_addf(&text, e, "%s=", column) == -1 || json_write(v, &text, e) == -1 ||
-				       buf_add(&text, "\n", 1, e) == -1))
+		if (!is_null(v))
+			columns[n++] = column;
+	qsort(columns, n, sizeof *columns, by_name);
+	for (size_t i = 0; i < n; i++)
+		if (buf_addf(&text, e, "%s=", columns[i]) == -1 || json_write(json_get(row, columns[i]), &text, e) == -1 ||
+		    buf_add(&text, "\n", 1, e) == -1)
 			goto out;
 	if ((h = hash_open(HASH_XXH3_128, e)) == NULL)
 		goto out;
@@ -59,6 +76,7 @@ rowimage_digest(const struct json *row, char out[HASH_XXH3_128_HEX], struct err 
 out:
 	hash_close(h);
 	buf_free(&text);
+	free(columns);
 	return rc;
 }
 

@@ -12,7 +12,7 @@
 #include "mem.h"
 #include "rollback.h"
 #include "rowimage.h"
-#include "sql.h"
+#include "schema.h"
 #include "version.h"
 
 struct run_change {
@@ -67,7 +67,8 @@ end_line(struct journal *j, int64_t rows, int64_t problems, struct err *e)
 
 /*
  * What a killed run left: a rollback is finished; an apply is gone on with by an apply and closed by any other
- * run, since each of its transactions is whole; a run that touches files is undone.
+ * run, since each of its transactions is whole; of a run that touches files, the file that was being worked on
+ * is settled.
  */
 static int
 recover(struct run *r, const struct journal_summary *s, struct err *e)
@@ -77,12 +78,13 @@ recover(struct run *r, const struct journal_summary *s, struct err *e)
 	int64_t rows;
 	int rc;
 
-	if (s->state == JOURNAL_ROLLING_BACK || strcmp(s->kind, "add") == 0 || strcmp(s->kind, "rm") == 0) {
-		for (int f = 0; f < FOLDERS; f++)
-			if (r->a->folders[f] != -1 && io_sweep_temps(r->a->folders[f], e) == -1)
-				return -1;
+	for (int f = 0; f < FOLDERS; f++)
+		if (r->a->folders[f] != -1 && io_sweep_temps(r->a->folders[f], e) == -1)
+			return -1;
+	if (s->state == JOURNAL_ROLLING_BACK)
 		return rollback_run(&back, e);
-	}
+	if (rollback_settle(r->a, s->run, e) == -1)
+		return -1;
 	if ((rows = journal_count_rows(r->a->journal, s->run, e)) == -1 ||
 	    (j = journal_reopen(r->a->journal, s->run, e)) == NULL)
 		return -1;
@@ -280,7 +282,7 @@ fail:
 }
 
 int
-run_file(struct run *r, struct json *line, struct err *e)
+run_announce(struct run *r, struct json *line, struct err *e)
 {
 	if (need_journal(r, e) == -1) {
 		json_free(line);
@@ -307,117 +309,29 @@ run_close(struct run *r)
 
 /* ---- the schema ---- */
 
-/* Columns of the existing application's later shapes, by the step of its own migrations that adds them. */
-static const struct step {
-	const char *table, *column, *definition, *version;
-} steps[] = {
-    {"recordings", "stored_filename", "stored_filename VARCHAR", "4ae620c1c938"},
-    {"recordings", "filesize_bytes", "filesize_bytes BIGINT", "4ae620c1c938"},
-    {"recordings", "mime_type", "mime_type VARCHAR", "4ae620c1c938"},
-    {"recordings", "checksum", "checksum VARCHAR", "4ae620c1c938"},
-    {"recordings", "sync_status", "sync_status VARCHAR", "4ae620c1c938"},
-    {"recordings", "last_synced_at", "last_synced_at DATETIME", "4ae620c1c938"},
-    {"recordings", "modified_at", "modified_at DATETIME", "4ae620c1c938"},
-    {"jobs", "started_iso", "started_iso TEXT", "0002_add_job_progress_columns"},
-    {"jobs", "finished_iso", "finished_iso TEXT", "0002_add_job_progress_columns"},
-    {"jobs", "uploaded_bytes", "uploaded_bytes BIGINT DEFAULT 0", "0002_add_job_progress_columns"},
-    {"jobs", "total_bytes", "total_bytes BIGINT", "0002_add_job_progress_columns"},
-    {"jobs", "cancel_requested", "cancel_requested INTEGER DEFAULT 0", "0002_add_job_progress_columns"},
-};
-
-/* The journal's line about the schema, with the columns that are missing; *version is the stamp they earn. */
-static struct json *
-schema_line(struct catalogue *c, const char **version, size_t *missing, struct err *e)
-{
-	const struct catalogue_shape *sh = catalogue_shape(c);
-	struct json *line = json_new_object(e), *columns = json_new_array(e), *pair;
-	int there;
-
-	*version = NULL;
-	*missing = 0;
-	if (line == NULL || columns == NULL)
-		goto fail;
-	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		const struct step *s = &steps[i];
-
-		if (strcmp(s->table, "jobs") == 0 && !sh->jobs)
-			continue;
-		if ((there = catalogue_has_column(c, s->table, s->column, e)) == -1)
-			goto fail;
-		if (there)
-			continue;
-		if ((pair = json_new_array(e)) == NULL || json_append_str(pair, s->table, e) == -1 ||
-		    json_append_str(pair, s->column, e) == -1 || json_append(columns, pair, e) == -1)
-			goto fail;
-		*version = s->version;
-		(*missing)++;
-	}
-	if (!sh->alembic)
-		*version = NULL;
-	if (json_put_str(line, "op", "schema", e) == -1 ||
-	    json_put_bool(line, "toolkit", sh->toolkit_version == 0, e) == -1 ||
-	    json_put(line, "columns", columns, e) == -1)
-		goto fail_line;
-	if (*version != NULL && (json_put_str(line, "alembic_before", sh->alembic_version, e) == -1 ||
-				    json_put_str(line, "alembic_after", *version, e) == -1))
-		goto fail_line;
-	return line;
-fail:
-	json_free(columns);
-fail_line:
-	json_free(line);
-	return NULL;
-}
-
-static int
-change_schema(struct catalogue *c, const struct json *columns, const char *version, struct err *e)
-{
-	const char *column;
-
-	for (size_t i = 0; i < json_count(columns); i++) {
-		column = json_to_str(json_at(json_at(columns, i), 1), NULL);
-		for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++)
-			if (strcmp(steps[k].column, column) == 0 &&
-			    catalogue_add_column(c, steps[k].table, steps[k].definition, e) == -1)
-				return -1;
-	}
-	if (version != NULL && catalogue_alembic_set(c, version, e) == -1)
-		return -1;
-	return catalogue_shape(c)->toolkit_version == 0 ? catalogue_exec(c, sql_migration_1, e) : 0;
-}
-
 int
 run_upgrade(struct run *r, struct err *e)
 {
 	struct catalogue *c = r->a->catalogue;
-	struct json *line, *columns = NULL;
-	const char *version;
-	size_t missing;
-	int rc = -1;
+	struct json *line = NULL, *copy;
+	int rc = -1, missing;
 
 	if (run_begin(r, e) == -1)
 		return -1;
 	/* Looked at again under the write lock. */
-	if (catalogue_refresh_shape(c, e) == -1 || (line = schema_line(c, &version, &missing, e)) == NULL)
+	if (catalogue_refresh_shape(c, e) == -1 || (missing = schema_missing(c, &line, e)) == -1)
 		goto out;
-	if (missing == 0 && catalogue_shape(c)->toolkit_version != 0) {
-		json_free(line);
+	if (!missing) {
 		rc = 0;
 		goto out;
 	}
-	if ((columns = json_clone(json_get(line, "columns"), e)) == NULL || need_journal(r, e) == -1) {
-		json_free(line);
-		goto out;
-	}
-	if (journal_add(r->journal, line, e) == -1 || journal_sync(r->journal, e) == -1 ||
-	    change_schema(c, columns, version, e) == -1)
+	if ((copy = json_clone(line, e)) == NULL || run_announce(r, copy, e) == -1 || schema_add(c, line, e) == -1)
 		goto out;
 	r->in_transaction = false;
-	r->schema_changed = true;
 	rc = catalogue_commit(c, e) == -1 ? -1 : catalogue_refresh_shape(c, e);
 out:
 	run_cancel(r);
-	json_free(columns);
+	json_free(line);
 	if (rc == -1 && e->class != ERR_STOPPED && e->class != ERR_BUSY)
 		err_prefix(e, "bringing the schema up to date");
 	return rc;

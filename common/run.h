@@ -34,7 +34,6 @@ struct run {
 	struct run_change *changes;
 	size_t n_changes, cap_changes;
 	int64_t rows;		 /* recordings changed and committed */
-	bool schema_changed;	 /* run_upgrade changed something */
 	bool in_transaction;
 };
 
@@ -47,8 +46,11 @@ int run_begin(struct run *r, struct err *e);
  * is there, 0 when it does not (nothing is queued), -1.
  */
 int run_change(struct run *r, const char *table, const char *key, int64_t id, struct json *after, struct err *e);
-/* Journals a line about a file (op "file", takes it over) and makes it durable, before the file is touched. */
-int run_file(struct run *r, struct json *line, struct err *e);
+/*
+ * Journals a line (takes it over) about what is no row, and makes it durable before that is touched: a file
+ * (op "file"), the schema.
+ */
+int run_announce(struct run *r, struct json *line, struct err *e);
 int run_commit(struct run *r, struct err *e);
 /* Forgets what was queued since run_begin. */
 void run_cancel(struct run *r);

@@ -51,7 +51,7 @@ reason(const struct catalogue_row *row, const struct survey_opts *o, const struc
 	    !same(s->mtime, seen ? row->seen_mtime : row->mtime))
 		return "changed on disk";
 	if (row->prober == NULL || !audio_prober_suffices(row->prober, &o->audio))
-		return "measured by an older version";
+		return "measured by another version, or without what is asked for";
 	if (o->accept && row->problem_code != NULL)
 		return "to be accepted as it is";
 	if (o->reread)

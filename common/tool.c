@@ -42,6 +42,9 @@ static const struct tool_option common[] = {
 
 atomic_int tool_stop;
 
+/* Of the first write to stdout that failed while idle: stdio keeps no more than that it did. */
+static int output_errno;
+
 /* ---- messages ---- */
 
 static void
@@ -356,6 +359,8 @@ flush(struct err *e)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
+	if (output_errno != 0)
+		errno = output_errno;
 	if (errno == EPIPE) {
 		atomic_store(&tool_stop, SIGPIPE);
 		return err_set(e, ERR_STOPPED, NULL, "stopped");
@@ -500,7 +505,11 @@ tool_idle(struct tool *t)
 	bool wanted = t->progress == TOOL_PROGRESS_ALWAYS ||
 	    (t->progress == TOOL_PROGRESS_AUTO && !t->quiet && isatty(STDERR_FILENO));
 
-	fflush(stdout);
+	/* Nobody reads on, or the disk is full: tool_finish tells which. */
+	if (output_errno == 0 && fflush(stdout) != 0) {
+		output_errno = errno;
+		atomic_store(&tool_stop, SIGPIPE);
+	}
 	if (wanted && now - t->started_ns > 500000000 && now - t->drawn_ns > 200000000) {
 		draw(t);
 		t->drawn_ns = now;
@@ -554,7 +563,7 @@ read_more(struct tool_items *in, struct err *e)
 	for (;;) {
 		if (atomic_load(&tool_stop) != 0)
 			return err_set(e, ERR_STOPPED, NULL, "stopped");
-		if (poll(&p, 1, 200) == 0)
+		if (poll(&p, 1, 200) <= 0)
 			continue;
 		n = read(STDIN_FILENO, in->input.data + in->input.len, 1 << 16);
 		if (n >= 0)

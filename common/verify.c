@@ -8,6 +8,7 @@
 #include "io.h"
 #include "mem.h"
 #include "record.h"
+#include "shard.h"
 #include "work.h"
 
 #define PAGE 256
@@ -56,7 +57,7 @@ next(void *ctx, void **item, struct err *e)
 		}
 		row = &c->page[c->page_at++];
 		c->after = row->id;
-		if (tool_in_shard(c->v->t, row->stored, row->stored_len))
+		if (shard_has_row(c->v->t, c->v->a, row))
 			break;
 		catalogue_row_free(row);
 	}
@@ -117,11 +118,14 @@ look(void *ctx, void *item)
 		    "changed since it was measured: %lld bytes and %s then, %lld bytes and %s now", (long long)size, expected,
 		    (long long)st.st_size, clock_rfc3339(st.st_mtim, mtime));
 		en->count = &c->v->changed;
-	} else if (row->problem_code != NULL) {
-		err_item(&en->problem, row->problem_code, "%s", row->problem_message != NULL ? row->problem_message : "");
-		en->count = &c->v->damaged;
-	} else if (!c->v->quick && row->sha256 != NULL) {
-		compare_bytes(c, en, f);
+	} else {
+		/* The recorded bytes are on disk unless others were seen there. */
+		if (!c->v->quick && row->sha256 != NULL && row->seen_mtime == NULL)
+			compare_bytes(c, en, f);
+		if (en->problem.class == ERR_NONE && row->problem_code != NULL) {
+			err_item(&en->problem, row->problem_code, "%s", row->problem_message != NULL ? row->problem_message : "");
+			en->count = &c->v->damaged;
+		}
 	}
 	atomic_fetch_add(&c->v->t->items_done, 1);
 }

@@ -59,6 +59,9 @@ SELECT filesystem, inode FROM main.rec_volumes WHERE folder = ?1
 -- name: columns_of
 SELECT name FROM pragma_table_info(?1)
 
+-- name: default_of
+SELECT dflt_value FROM pragma_table_info(?1) WHERE name = ?2
+
 -- name: has_table
 SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1
 

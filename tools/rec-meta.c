@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adopt.h"
@@ -458,15 +459,25 @@ out:
 	return rc;
 }
 
+/* A terminal and /dev/null (cron) name no recordings; a pipe or a file does, even when it is empty. */
+static bool
+stdin_is_a_list(void)
+{
+	struct stat st;
+
+	return fstat(STDIN_FILENO, &st) == 0 && !S_ISCHR(st.st_mode);
+}
+
 static int
 refresh(struct tool *t, struct opts *o, struct err *e)
 {
 	struct archive a;
 	struct run r = {0};
 	struct enrol n = {.t = t, .a = &a, .r = t->dry_run ? NULL : &r, .o = {.audio = audio_options(t, o), .accept = true},
-	    .items = t->n_operands > 0, .rows = t->n_operands == 0};
+	    .items = t->n_operands > 0 || stdin_is_a_list()};
 	int rc = -1;
 
+	n.rows = !n.items;
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == 0 &&

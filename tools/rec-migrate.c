@@ -15,6 +15,7 @@
 #include "record.h"
 #include "rollback.h"
 #include "run.h"
+#include "shard.h"
 #include "survey.h"
 #include "tool.h"
 #include "verify.h"
@@ -120,7 +121,7 @@ due_rows(struct tool *t, struct archive *a, const struct survey_opts *o,
 			after = page[i].id;
 			if (rc == 0 && atomic_load(&tool_stop) != 0)
 				rc = err_set(e, ERR_STOPPED, NULL, "stopped");
-			if (rc == 0 && tool_in_shard(t, page[i].stored, page[i].stored_len) &&
+			if (rc == 0 && shard_has_row(t, a, &page[i]) &&
 			    survey_due(a, &page[i], o, &why, &problem) == 1) {
 				++*n;
 				rc = each == NULL ? 0 : each(t, a, page[i].id, why, &problem, e);

@@ -460,7 +460,7 @@ else
 	skip "a full disk: no_space" "needs root and tmpfs"
 fi
 meta add -n "$TMP/new.wav" "$TMP/text.wav"
-is "add -n says what would be" "$st $(jq -c '[.codec, .problem.code]' "$out" | tr '\n' ' ')" '1 ["pcm_s32le",null] ["unknown","not_audio"] '
+is "add -n says what would be" "$st $(jq -c '[.codec, .problem.code]' "$out" | tr '\n' ' ')" '1 ["pcm_s32le",null] [null,"not_audio"] '
 is "and does nothing" "$(dump_old "$db")" "$before"
 find "$TMP" -maxdepth 1 -name 'od*' -print0 >names
 run_in names rec-meta -C "$root" add -0

@@ -17,6 +17,8 @@
 #	allow OLD...; legal NAME      the snapshot's database is sound, each recording as in one of the others
 #	no_leftovers all_rolled_back run_states    of $W
 #	hashes NAME                   the contents of the snapshot's files
+#	rows_without_file             of the snapshot taken last
+#	roll_all_back WHAT            rolls back all runs of $W: it must be as in the snapshot begin, no byte lost
 #	broken WHAT                   counts, tells and keeps $W
 #	hit MODE N CMD...             CMD under the shim; false when N was beyond its last call
 #	report WHAT                   the assertion that nothing was broken, and the count
@@ -182,8 +184,10 @@ take()
 	(
 		shopt -s nullglob dotglob
 		cd "$2" || exit
-		GLOBIGNORE='*/.rec-*.tmp'
-		files=(.env recordings*/*/* in/* ${BACKUP:+"$BACKUP"/*})
+		files=()
+		for side in .env recordings*/*/* in/* ${BACKUP:+"$BACKUP"/*}; do
+			[[ $side == */.rec-*.tmp ]] || files+=("$side")
+		done
 		stat -c '%n %s %y' "${files[@]}"
 		sha256sum "${files[@]}"
 	) >"$S/$1.files"
@@ -241,6 +245,35 @@ legal()
 no_leftovers()
 {
 	[ -z "$(find "$W" \( -name '*.tmp' -o -path '*/db/*' ! -name app.db ! -name '*.jsonl' ! -name journal \) -print -quit)" ]
+}
+
+# A row whose file is not where the row says; that of recording 9 never was.
+rows_without_file()
+{
+	local name
+
+	sqlite3 -init /dev/null "$S/copy" "SELECT stored_filename FROM recordings WHERE id <> 9" \
+	    >"$S/names" 2>/dev/null # the oldest shape has no such column
+	while read -r name; do
+		[ -e "$W/recordings/raw/$name" ] || return 0
+	done <"$S/names"
+	return 1
+}
+
+# Takes back every run; the archive is then as in the snapshot `begin`, with the contents of `old`.
+roll_all_back()
+{
+	local i
+
+	for i in 1 2 3 4; do
+		all_rolled_back && break
+		run rec-migrate -C "$W" -q rollback
+		[ "$st" = 0 ] || broken "$1: rollback $i fails"
+	done
+	all_rolled_back || broken "$1: after all rollbacks runs shows $(run_states)"
+	take back "$W"
+	same back.db begin.db || broken "$1: rolling back all runs does not bring back the beginning"
+	diff <(hashes old) <(hashes back) >"$S/diff" || broken "$1: the rollback lost contents: $(cat "$S/diff")"
 }
 
 # The states that rec-migrate runs tells, sorted, each once.

@@ -32,33 +32,6 @@ check()
 	roll_all_back "$1"
 }
 
-# A row whose file is not where the row says; that of recording 9 never was.
-rows_without_file()
-{
-	local name
-
-	sqlite3 -init /dev/null "$S/copy" "SELECT stored_filename FROM recordings WHERE id <> 9" >"$S/names"
-	while read -r name; do
-		[ -e "$W/recordings/raw/$name" ] || return 0
-	done <"$S/names"
-	return 1
-}
-
-roll_all_back()
-{
-	local i
-
-	for i in 1 2 3 4; do
-		all_rolled_back && break
-		run rec-migrate -C "$W" -q rollback
-		[ "$st" = 0 ] || broken "$1: rollback $i fails"
-	done
-	all_rolled_back || broken "$1: after all rollbacks runs shows $(run_states)"
-	take back "$W"
-	same back.db begin.db || broken "$1: rolling back all runs does not bring back the beginning"
-	diff <(hashes old) <(hashes back) >"$S/diff" || broken "$1: the rollback lost contents: $(cat "$S/diff")"
-}
-
 # kill_at_each WHAT MODE STEP FIRST COMMAND...
 kill_at_each()
 {
