@@ -362,18 +362,25 @@ journal_line(struct journal_reader *r, size_t i, struct err *e)
 	uint64_t len = r->offsets[i + 1] - r->offsets[i];
 	struct json *line = NULL;
 	int64_t seq;
+	ssize_t n;
 
 	buf_clear(&r->text);
-	if (len > LINE_MAX_BYTES || buf_room(&r->text, len, e) == -1 ||
-	    io_pread(r->fd, r->text.data, len, r->offsets[i], e) != (ssize_t)len || !is_whole(r->text.data, len) ||
-	    (line = json_parse(r->text.data, len - 1, e)) == NULL || !json_get_int(line, "seq", &seq) ||
-	    seq != (int64_t)i) {
-		json_free(line);
-		err_set(e, ERR_CATALOGUE, NULL,
-		    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file from a backup", i + 1);
+	if (len > LINE_MAX_BYTES)
+		goto damaged;
+	if (buf_room(&r->text, len, e) == -1 || (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1)
 		return NULL;
-	}
+	if (n != (ssize_t)len || !is_whole(r->text.data, len))
+		goto damaged;
+	if ((line = json_parse(r->text.data, len - 1, e)) == NULL && e->class == ERR_SYSTEM)
+		return NULL;
+	if (!json_get_int(line, "seq", &seq) || seq != (int64_t)i)
+		goto damaged;
 	return line;
+damaged:
+	json_free(line);
+	err_set(e, ERR_CATALOGUE, NULL,
+	    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file from a backup", i + 1);
+	return NULL;
 }
 
 void

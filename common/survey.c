@@ -227,22 +227,29 @@ is_null(const struct json *row, const char *column)
 	return v == NULL || json_kind(v) == JSON_KIND_NULL;
 }
 
-/* Puts the measured facts into the application's row, when the measured file is the recorded one. */
+/*
+ * Puts the measured facts into the application's row. When the file is not the one whose checksum was recorded,
+ * what is recorded is evidence: only what is not filled is filled.
+ */
 static int
 correct(struct json *row, const struct json *m, bool accept, struct err *e)
 {
 	const char *sha256 = json_get_str(m, "sha256"), *checksum = json_get_str(row, "checksum");
+	bool agrees = sha256 != NULL && checksum != NULL && strcasecmp(checksum, sha256) == 0;
+	bool ours = agrees || accept || is_null(row, "checksum");
 	int64_t size;
-	double duration;
+	double duration, recorded = 0;
 
-	if (sha256 == NULL || (!accept && !is_null(row, "checksum") && (checksum == NULL || strcasecmp(checksum, sha256) != 0)))
+	if (sha256 == NULL)
 		return 0;
-	if (json_get_int(m, "size_bytes", &size) && json_put_int(row, "filesize_bytes", size, e) == -1)
+	json_get_real(row, "duration", &recorded);
+	if ((ours || is_null(row, "filesize_bytes")) && json_get_int(m, "size_bytes", &size) &&
+	    json_put_int(row, "filesize_bytes", size, e) == -1)
 		return -1;
-	if (json_get_real(m, "duration_s", &duration) && json_put_real(row, "duration", duration, e) == -1)
+	if ((ours || recorded == 0) && json_get_real(m, "duration_s", &duration) &&
+	    json_put_real(row, "duration", duration, e) == -1)
 		return -1;
-	if ((is_null(row, "checksum") || (accept && (checksum == NULL || strcasecmp(checksum, sha256) != 0))) &&
-	    json_put_str(row, "checksum", sha256, e) == -1)
+	if (ours && !agrees && json_put_str(row, "checksum", sha256, e) == -1)
 		return -1;
 	if (is_null(row, "mime_type") && json_get_str(m, "mime_type") != NULL)
 		return json_put_str(row, "mime_type", json_get_str(m, "mime_type"), e);
