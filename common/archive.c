@@ -169,23 +169,47 @@ archive_stored_name(const struct archive *a, const char *path)
 	return ours ? slash + 1 : below;
 }
 
+/* The file system of fd keeps the environment's minimum free behind `bytes` more. */
+static int
+check_space(const struct archive *a, int fd, const char *what, uint64_t bytes, struct err *e)
+{
+	uint64_t least = (uint64_t)config_int(a->config, CONFIG_MIN_FREE_MB) * MIB, need, left;
+
+	if (!config_bool(a->config, CONFIG_DISK_CHECK))
+		return 0;
+	if (io_free_bytes(fd, &left, e) == -1)
+		return -1;
+	if (!mem_add(bytes, least, &need) || left < need)
+		return err_item(e, P_NO_SPACE, "%s has %llu MiB free; %llu MiB for this and %llu MiB to be kept free (%s) are needed",
+		    what, (unsigned long long)(left / MIB), (unsigned long long)(bytes / MIB + 1),
+		    (unsigned long long)(least / MIB), config_name(CONFIG_MIN_FREE_MB));
+	return 0;
+}
+
 int
 archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct err *e)
 {
 	uint64_t limit = (uint64_t)config_int(a->config, CONFIG_MAX_SIZE_MB) * MIB;
-	uint64_t least = (uint64_t)config_int(a->config, CONFIG_MIN_FREE_MB) * MIB, need, left;
 
 	if (bytes > limit)
 		return err_item(e, P_TOO_LARGE, "%llu bytes are more than the limit of %lld MiB (%s, from %s)",
 		    (unsigned long long)bytes, (long long)config_int(a->config, CONFIG_MAX_SIZE_MB),
 		    config_name(CONFIG_MAX_SIZE_MB), config_origin(a->config, CONFIG_MAX_SIZE_MB));
-	if (!config_bool(a->config, CONFIG_DISK_CHECK))
-		least = 0;
-	if (io_free_bytes(a->folders[f], &left, e) == -1)
-		return -1;
-	if (!mem_add(bytes, least, &need) || left < need)
-		return err_item(e, P_NO_SPACE, "%s has %llu MiB free; %llu MiB for this and %llu MiB to be kept free are needed",
-		    a->paths[f], (unsigned long long)(left / MIB), (unsigned long long)(bytes / MIB + 1),
-		    (unsigned long long)(least / MIB));
-	return 0;
+	return check_space(a, a->folders[f], a->paths[f], bytes, e);
+}
+
+int
+archive_preflight_catalogue(const struct archive *a, uint64_t bytes, struct err *e)
+{
+	const char *slash = strrchr(a->catalogue_opts.path, '/');
+	char *folder = slash == NULL ? mem_str(".", e) : mem_bytes(a->catalogue_opts.path, (size_t)(slash - a->catalogue_opts.path) + 1, e);
+	int fd = folder == NULL ? -1 : io_open_dir(AT_FDCWD, folder, e);
+	int rc = fd == -1 ? -1 : check_space(a, fd, folder, bytes, e);
+
+	if (fd != -1)
+		close(fd);
+	free(folder);
+	if (rc == -1)
+		e->class = ERR_SYSTEM;
+	return rc;
 }

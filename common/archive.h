@@ -62,5 +62,7 @@ const char *archive_stored_name(const struct archive *a, const char *path);
  * bytes is one file's) or no_space (the environment's minimum would be touched).
  */
 int archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct err *e);
+/* The same for the database and its journals: -1 with ERR_SYSTEM, no_space. */
+int archive_preflight_catalogue(const struct archive *a, uint64_t bytes, struct err *e);
 
 #endif

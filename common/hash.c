@@ -1,6 +1,7 @@
 #include "hash.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,15 +17,29 @@ struct hash {
 	EVP_MD_CTX *md5;
 };
 
-static EVP_MD_CTX *
-digest(const EVP_MD *md)
-{
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
+/* Of our own: OpenSSL 3 crashes in its default one when making it ran out of memory. */
+static OSSL_LIB_CTX *library;
 
-	if (c != NULL && EVP_DigestInit_ex(c, md, NULL) != 1) {
+static void
+make_library(void)
+{
+	library = OSSL_LIB_CTX_new();
+}
+
+static EVP_MD_CTX *
+digest(const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	EVP_MD *md;
+
+	pthread_once(&once, make_library);
+	md = library == NULL ? NULL : EVP_MD_fetch(library, name, NULL);
+	if (c != NULL && (md == NULL || EVP_DigestInit_ex(c, md, NULL) != 1)) {
 		EVP_MD_CTX_free(c);
-		return NULL;
+		c = NULL;
 	}
+	EVP_MD_free(md);
 	return c;
 }
 
@@ -38,9 +53,9 @@ hash_open(int kinds, struct err *e)
 	if ((kinds & HASH_XXH3_128) && (h->xxh = XXH3_createState()) != NULL)
 		XXH3_128bits_reset(h->xxh);
 	if (kinds & HASH_SHA256)
-		h->sha = digest(EVP_sha256());
+		h->sha = digest("SHA256");
 	if (kinds & HASH_MD5)
-		h->md5 = digest(EVP_md5());
+		h->md5 = digest("MD5");
 	if (((kinds & HASH_XXH3_128) && h->xxh == NULL) ||
 	    ((kinds & HASH_SHA256) && h->sha == NULL) || ((kinds & HASH_MD5) && h->md5 == NULL)) {
 		hash_close(h);

@@ -367,8 +367,10 @@ journal_line(struct journal_reader *r, size_t i, struct err *e)
 	buf_clear(&r->text);
 	if (len > LINE_MAX_BYTES)
 		goto damaged;
-	if (buf_room(&r->text, len, e) == -1 || (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1)
+	if (buf_room(&r->text, len, e) == -1 || (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1) {
+		e->class = ERR_SYSTEM;
 		return NULL;
+	}
 	if (n != (ssize_t)len || !is_whole(r->text.data, len))
 		goto damaged;
 	if ((line = json_parse(r->text.data, len - 1, e)) == NULL && e->class == ERR_SYSTEM)
@@ -405,18 +407,24 @@ copy_str(const struct json *line, const char *key, char *out, size_t size)
 	snprintf(out, size, "%s", s != NULL ? s : "");
 }
 
-/* The whole line that ends at `end` (its newline included) of text, parsed; NULL when there is none. */
-static struct json *
-line_before(const char *text, const char *end)
+/*
+ * The whole line that ends at `end` (its newline included) of text, parsed; *line stays NULL when there is none.
+ * A lack of memory is not taken for that: it would make a finished run look like one to be undone.
+ */
+static int
+line_before(const char *text, const char *end, struct json **line, struct err *e)
 {
 	const char *start = end;
-	struct err e;
 
 	if (start > text)
 		start--;
 	while (start > text && start[-1] != '\n')
 		start--;
-	return end > start && is_whole(start, (size_t)(end - start)) ? json_parse(start, (size_t)(end - start) - 1, &e) : NULL;
+	if (end > start && is_whole(start, (size_t)(end - start)))
+		*line = json_parse(start, (size_t)(end - start) - 1, e);
+	else
+		return 0;
+	return *line == NULL && e->class == ERR_SYSTEM ? -1 : 0;
 }
 
 /* First line, and last whole one; a last line too long for the buffer is no end line, and stays NULL. */
@@ -429,15 +437,23 @@ ends(int fd, struct json **first, struct json **last, struct err *e)
 	ssize_t n;
 	int rc = -1;
 
-	if (text == NULL || fstat(fd, &st) == -1 || (n = io_pread(fd, text, PIECE, 0, e)) == -1)
+	if (text == NULL)
+		return -1;
+	if (fstat(fd, &st) == -1) {
+		err_sys(e, "stat");
 		goto out;
-	if ((nl = memchr(text, '\n', (size_t)n)) != NULL)
-		*first = line_before(text, nl + 1);
+	}
+	if ((n = io_pread(fd, text, PIECE, 0, e)) == -1)
+		goto out;
+	if ((nl = memchr(text, '\n', (size_t)n)) != NULL && line_before(text, nl + 1, first, e) == -1)
+		goto out;
 	if ((n = io_pread(fd, text, PIECE, st.st_size > PIECE ? (uint64_t)st.st_size - PIECE : 0, e)) == -1)
 		goto out;
-	if ((nl = memrchr(text, '\n', (size_t)n)) != NULL && (*last = line_before(text, nl + 1)) == NULL &&
-	    (nl = memrchr(text, '\n', (size_t)(nl - text))) != NULL)
-		*last = line_before(text, nl + 1);
+	if ((nl = memrchr(text, '\n', (size_t)n)) != NULL && line_before(text, nl + 1, last, e) == -1)
+		goto out;
+	if (nl != NULL && *last == NULL && (nl = memrchr(text, '\n', (size_t)(nl - text))) != NULL &&
+	    line_before(text, nl + 1, last, e) == -1)
+		goto out;
 	rc = 0;
 out:
 	free(text);
@@ -457,7 +473,12 @@ journal_summarize(int dirfd, const char *run, struct journal_summary *s, struct 
 	file_name(run, name);
 	if ((fd = io_open_beneath(dirfd, name, e)) == -1)
 		return -1;
-	if (ends(fd, &first, &last, e) == -1 || first == NULL) {
+	if (ends(fd, &first, &last, e) == -1) {
+		e->class = ERR_SYSTEM;
+		err_prefix(e, "db/journal/%s", name);
+		goto out;
+	}
+	if (first == NULL) {
 		err_set(e, ERR_CATALOGUE, NULL, "db/journal/%s: is damaged; restore it from a backup", name);
 		goto out;
 	}

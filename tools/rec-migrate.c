@@ -21,6 +21,9 @@
 #include "verify.h"
 #include "volume.h"
 
+/* What a row costs in the database, its WAL and the journal, generously. */
+#define BYTES_A_ROW 4096
+
 struct opts {
 	bool true_peak;	     /* --true-peak */
 	bool reread;	     /* --reread */
@@ -259,6 +262,7 @@ apply(struct tool *t, struct opts *o, struct err *e)
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == -1 || catalogue_count(a.catalogue, &counts, e) == -1 ||
+	    archive_preflight_catalogue(&a, (uint64_t)counts.rows * BYTES_A_ROW, e) == -1 ||
 	    (!t->dry_run && (run_open(&r, &a, "apply", e) == -1 || run_upgrade(&r, e) == -1 || volume_record(&r, e) == -1)))
 		goto out;
 	t->items_total = t->shards == 0 ? (uint64_t)counts.rows : 0;
