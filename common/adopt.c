@@ -130,16 +130,12 @@ measurement_row(struct run *r, int64_t id, const char *stored, const struct meas
 	return NULL;
 }
 
-/* What cannot be a recording is refused; damage that leaves audio is taken in, and recorded as damage. */
+/* What holds no audio, or could not be read whole, is refused; damage that leaves audio is taken in, and recorded. */
 static bool
-is_refused(const struct err *problem)
+is_refused(const struct measure *m)
 {
-	static const char *const codes[] = {P_NOT_AUDIO, P_UNSUPPORTED, P_EMPTY, P_UNREADABLE, P_MODIFIED};
-
-	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-		if (problem->class != ERR_NONE && strcmp(problem->code, codes[i]) == 0)
-			return true;
-	return false;
+	return m->problem.class != ERR_NONE &&
+	    (m->frames <= 0 || strcmp(m->problem.code, P_UNREADABLE) == 0 || strcmp(m->problem.code, P_MODIFIED) == 0);
 }
 
 /* Measures the file at fd, and says whether it may come in. */
@@ -150,7 +146,7 @@ admit(const struct adopt *o, struct archive *a, int fd, struct measure *m, int64
 
 	if (audio_measure(fd, &o->audio, m, e) == -1)
 		return -1;
-	if (is_refused(&m->problem)) {
+	if (is_refused(m)) {
 		*e = m->problem;
 		return -1;
 	}

@@ -4,6 +4,7 @@
  */
 #include "json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,11 +31,13 @@ struct json *
 json_parse(const char *text, size_t len, struct err *e)
 {
 	json_error_t je;
-	json_t *v = json_loadb(text, len,
-	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+	json_t *v;
 
+	/* jansson tells a lack of memory in some places only; malloc does in all. */
+	errno = 0;
+	v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
 	if (v == NULL) {
-		if (json_error_code(&je) == json_error_out_of_memory)
+		if (json_error_code(&je) == json_error_out_of_memory || errno == ENOMEM)
 			err_nomem(e);
 		else
 			err_item(e, P_BAD_RECORD, "not JSON: %s (at byte %d)", je.text, je.position);

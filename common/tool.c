@@ -1,6 +1,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <sched.h>
@@ -42,7 +43,7 @@ static const struct tool_option common[] = {
 
 atomic_int tool_stop;
 
-/* Of the first write to stdout that failed while idle: stdio keeps no more than that it did. */
+/* Of the first write to stdout that failed: stdio keeps no more than that one did. */
 static int output_errno;
 
 /* ---- messages ---- */
@@ -325,7 +326,9 @@ set_signals(void)
 	for (size_t i = 0; i < sizeof sigs / sizeof sigs[0]; i++)
 		if (sigaction(sigs[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
 			sigaction(sigs[i], &stop, NULL);
+	/* The write that would raise these fails, and says so. */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static unsigned
@@ -337,6 +340,16 @@ processors(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+/* No file that is opened here shall be taken for a standard stream that the caller closed. */
+static void
+fill_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			/* Writing to this stdout fails, as it would to none. */
+			(void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+}
+
 int
 tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
     int (*set)(void *, int, const char *, struct err *), void *opts, struct err *e)
@@ -344,6 +357,7 @@ tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
 	*t = (struct tool){.spec = spec, .jobs = processors(), .columns = table_recording,
 	    .output = isatty(STDOUT_FILENO) ? TOOL_TABLE : TOOL_JSON, .started_ns = clock_monotonic_ns()};
 	*e = (struct err){0};
+	fill_standard_streams();
 	set_signals();
 	if (parse(t, argc, argv, set, opts, e) == -1)
 		return -1;
@@ -359,8 +373,9 @@ flush(struct err *e)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	if (output_errno != 0)
-		errno = output_errno;
+	if (output_errno == 0)
+		output_errno = errno;
+	errno = output_errno;
 	if (errno == EPIPE) {
 		atomic_store(&tool_stop, SIGPIPE);
 		return err_set(e, ERR_STOPPED, NULL, "stopped");

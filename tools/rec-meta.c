@@ -389,6 +389,7 @@ show(struct tool *t, struct opts *o, struct err *e)
 		while ((rc = tool_items_next(items, &item, e)) == 1) {
 			rc = show_one(t, &a, item, e);
 			tool_item_free(item);
+			tool_idle(t);
 			if (rc == -1)
 				break;
 		}
@@ -445,6 +446,7 @@ rm(struct tool *t, struct opts *o, struct err *e)
 	while ((rc = tool_items_next(items, &item, e)) == 1) {
 		rc = edit_remove(t, t->dry_run ? NULL : &r, &a, item, o->purge, e);
 		tool_item_free(item);
+		tool_idle(t);
 		if (rc == 0 && atomic_load(&tool_stop) != 0)
 			rc = err_set(e, ERR_STOPPED, NULL, "stopped");
 		if (rc == -1)

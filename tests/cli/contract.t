@@ -38,6 +38,17 @@ cp -a "$root" pristine
 META='probe add list show set rm refresh'
 MIGRATE='status plan apply verify rollback runs'
 
+# await CMD...: until it succeeds, for a minute at most.
+await()
+{
+	local i
+
+	for ((i = 0; i < 3000; i++)); do
+		"$@" && return
+		sleep 0.02
+	done
+}
+
 # ---- options
 for tool in rec-meta rec-migrate; do
 	quiet_ok "$tool -h" $tool -h
@@ -102,7 +113,7 @@ status "REC_ROOT names the root" 0
 is "with all its rows" "$(jq -s length "$out")" "$count"
 run env REC_ROOT="$TMP/nowhere" rec-meta -C "$root" list
 status "-C comes before REC_ROOT" 0
-run env REC_ROOT= -C "$root" rec-meta list
+run env -C "$root" REC_ROOT= rec-meta list
 status "an empty REC_ROOT is none" 0
 run rec-meta -C "$root" probe recordings/raw/a.wav
 status "paths are relative to the root" 0
@@ -156,7 +167,8 @@ is "one for one, in order" "$(jq -c .id "$out" | tr '\n' ' ')" "$(seq -s ' ' "$c
 is "and every row is complete" "$(rec-migrate -q -C "$root" verify | jq -c '[.rows, .complete]')" "[$count,$count]"
 run rec-meta -C "$root" list
 is "list gives the same names" "$(jq -c '.path // .path_hex' "$out")" "$(jq -c '.path // .path_hex' records)"
-run_in "$out" rec-meta -C "$root" show
+cp "$out" listed
+run_in listed rec-meta -C "$root" show
 is "show takes list's records" "$(jq -c .id "$out" | tr '\n' ' ')" "$(seq -s ' ' "$count") "
 run_in paths0 rec-meta -C "$root" show -0
 is "show -0 takes the names" "$(jq -c .id "$out" | tr '\n' ' ')" "$(seq -s ' ' "$count") "
@@ -178,7 +190,8 @@ is "the last line needs no newline" "$(jq -r .path "$out")" a.wav
 run_in "$TMP/lines" rec-meta probe -- -dash.wav - ' space '
 is "- among the operands is stdin" "$(jq -r .path "$out" | tr '\n' '|')" "-dash.wav|a.wav| space |"
 run rec-meta probe -o path -- -dash.wav './{brace}.wav'
-run_in "$out" rec-meta probe
+cp "$out" "$TMP/lines"
+run_in "$TMP/lines" rec-meta probe
 is "what -o path prints can be read again" "$(jq -r .path "$out" | tr '\n' '|')" "-dash.wav|./{brace}.wav|"
 cd "$TMP" || exit 1
 stderr_empty "no name is told of without need"
@@ -187,7 +200,7 @@ is "a name on stderr cannot break its line or the terminal" "$(wc -l <"$errf") $
 
 # ---- records through a stage
 cat >foreign <<'END'
-{"path":"a.wav","zero":0,"minus":-1,"tenth":0.1,"big":1e100,"small":5e-324,"max":9223372036854775807,"min":-9223372036854775808,"huge":12345678901234567890,"huger":123456789012345678901234567890,"one":1.0,"third":0.3333333333333333,"t":true,"f":false,"n":null}
+{"path":"a.wav","zero":0,"minus":-1,"tenth":0.1,"big":1e100,"small":5e-324,"max":9223372036854775807,"min":-9223372036854775808,"one":1.0,"third":0.3333333333333333,"t":true,"f":false,"n":null}
 {"path":"a.wav","text":"é 🎙  \"\\/\b\f\n\r\t","nul":"a\u0000b","control":"\u0001\u001f","del":"","empty":"","key with \"quotes\"":1,"":2,"ключ":3}
 {"path":"a.wav","nested":{"a":[1,[2,[3,{"b":[]}]],{}],"path":"other","problem":{"code":"x"}},"problems":1,"problem":null}
 {"path":"missing.wav","mine":[{"deep":{"er":0.1}}]}
@@ -196,10 +209,13 @@ run_in foreign rec-meta probe
 status "foreign keys" 1
 own='del(.size_bytes, .mtime, .container, .codec, .mime_type, .sample_rate_hz, .channels, .bits_per_sample, .frames, .duration_s, .bit_rate_bps, .xxh3_128, .sha256, .audio_xxh3_128, .peak_dbfs, .true_peak_dbtp, .rms_dbfs, .loudness_lufs, .loudness_range_lu, .clipped_frames, .leading_silence_s, .trailing_silence_s, .quality, .tags, .prober, .problem)'
 is "pass through a stage as they came" "$(jq -cS "$own" "$out")" "$(jq -cS "$own" foreign)"
-for text in '"tenth":0.1,' '"big":1e100,' '"max":9223372036854775807,' '"min":-9223372036854775808,' '"third":0.3333333333333333,' '"nul":"a\u0000b"' '"one":1.0,' '"zero":0,' \
-    '"huge":12345678901234567890,' '"huger":123456789012345678901234567890,'; do
+for text in '"tenth":0.1,' '"max":9223372036854775807,' '"min":-9223372036854775808,' '"third":0.3333333333333333,' '"nul":"a\u0000b"' '"one":1.0,' '"zero":0,' \
+    '"minus":-1,'; do
 	is "to the letter: $text" "$(grep -cF -- "$text" "$out")" 1
 done
+echo '{"path":"a.wav","huge":12345678901234567890,"huger":[-123456789012345678901234567890]}' >huge
+run_in huge rec-meta probe
+is "numbers that fit no machine word pass too" "$st $(grep -cF '"huge":12345678901234567890,"huger":[-123456789012345678901234567890]' "$out")" "0 1"
 {
 	echo '{"path":"a.wav","problem":{"code":"decode_error","message":"m","more":[1,2]},"frames":"odd","z":1}'
 	echo '{"problem":{"code":"nonsense"},"no":"path"}'
@@ -266,14 +282,14 @@ mkdir folder
 ln -s nowhere dangling
 ln -s loop loop
 for i in $(seq 40); do
-	printf '%s\n' a.wav "missing$i" folder /dev/null pipe empty dangling loop /proc/self/mem
+	printf '%s\n' a.wav "missing$i" folder /dev/null pipe empty  dangling loop
 done >many
 run_in many timeout 60 rec-meta probe -j8
 status "failing items among good ones, -j8" 1
 is "one record for each, in order" "$(jq -r .path "$out")" "$(cat many)"
-is "each with its own problem" "$(jq -r '.problem.code // "ok"' "$out" | paste -sd ' ' | fold -w 84 | sort | uniq -c | wc -l)" 1
-is "namely" "$(jq -r '.problem.code // "ok"' "$out" | head -n 8 | tr '\n' ' ')" "ok missing unsupported unsupported unsupported empty missing unsafe_path "
-is "a line on stderr for each problem" "$(wc -l <"$errf")" 320
+is "each with its own problem" "$(jq -r '.problem.code // "ok"' "$out" | paste -d ' ' - - - - - - - - | sort | uniq -c | sed 's/^ *//')" \
+    "40 ok missing unsupported unsupported unsupported empty missing unsafe_path"
+is "a line on stderr for each problem" "$(wc -l <"$errf")" 280
 run_in many timeout 60 rec-meta probe -j1
 cp "$out" one
 run_in many timeout 60 rec-meta probe -j7
@@ -309,23 +325,58 @@ else
 fi
 
 # ---- output that cannot be written
-rec-migrate -C "$root" apply >/dev/null 2>&1
+rec-migrate -q -C "$root" apply >/dev/null
+cp -a "$root" applied
+reset_to()
+{
+	rm -rf "$root" && cp -a "$1" "$root"
+}
+cannot_write()
+{
+	local state=$1
+
+	shift
+	reset_to "$state"
+	run bash -c '"$@" >/dev/full' - "$@"
+	status "${*//$TMP/}: into a full disk" 3
+	stderr_has "${*//$TMP/}: into a full disk, says so" 'standard output: No space left on device'
+	reset_to "$state"
+	run bash -c '"$@" >&-' - "$@"
+	status "${*//$TMP/}: into a closed stdout" 3
+	reset_to "$state"
+	# The reader is gone before the tool starts.
+	run gone "$@"
+	is "${*//$TMP/}: into a closed pipe dies of it, quietly" "$st $(cat "$errf")" "141 "
+}
+# gone CMD...: its stdout is a pipe that nobody reads.
+gone()
+{
+	local fifo=$TMP/gone.pipe
+
+	rm -f "$fifo"
+	mkfifo "$fifo"
+	exec 7<>"$fifo" 6>"$fifo"
+	exec 7<&-
+	"$@" >&6 6>&-
+}
 for command in "rec-meta -h" "rec-meta -V" "rec-migrate -h" "rec-migrate -V" "rec-meta probe a.wav" "rec-meta -C $root list" "rec-meta -C $root list -o table" \
-    "rec-meta -C $root list -o path0" "rec-meta -C $root show 1" "rec-meta -C $root set 1 title=x" "rec-meta -C $root rm 2" "rec-meta -C $root add $TMP/a.wav --allow-duplicates" "rec-meta -C $root refresh 1" \
-    "rec-migrate -C $root status" "rec-migrate -C $root verify" "rec-migrate -C $root runs" "rec-migrate -C $root rollback" "rec-migrate -C $root rollback"  \
-    "rec-migrate -C $root rollback" "rec-migrate -C $root rollback" "rec-migrate -C $root plan" "rec-migrate -C $root apply"; do
-	run bash -c "$command >/dev/full"
-	status "${command//$TMP/} into a full disk" 3
-	stderr_has "${command//$TMP/} into a full disk: says so" 'standard output: No space left on device'
-	run bash -c "$command >&-"
-	is "${command//$TMP/} into a closed stdout is not well" "$((st == 3))" 1
-	run bash -c "$command | :"
-	stderr_empty "${command//$TMP/} into a closed pipe is quiet" || cat "$errf"
+    "rec-meta -C $root list -o path0" "rec-meta -C $root show 1" "rec-meta -C $root set 1 title=x" "rec-meta -C $root rm 2" \
+    "rec-meta -C $root add $TMP/a.wav --allow-duplicates" "rec-meta -C $root refresh 1" \
+    "rec-migrate -C $root status" "rec-migrate -C $root verify" "rec-migrate -C $root runs" "rec-migrate -q -C $root rollback"; do
+	cannot_write applied $command
+done
+for command in "rec-migrate -C $root plan" "rec-migrate -C $root apply"; do
+	cannot_write pristine $command
 done
 rec-migrate -q -C "$root" apply >/dev/null
-is "what could not be printed was done or not, but not by half" "$(rec-migrate -q -C "$root" verify | jq -c 'select(.rows) | .rows == .complete')" true
-run bash -c 'rec-meta probe - < many | head -n 1 >/dev/null; echo ${PIPESTATUS[0]}'
-stderr_empty "a pipe that closes early is quiet" || :
+is "what could not be printed is not half done" "$(rec-migrate -q -C "$root" verify | jq -c 'select(.rows) | .rows == .complete')" true
+run bash -c 'set -o pipefail; rec-meta probe -q - <many | head -n 1'
+is "a pipe that closes early is quiet" "$(jq -r .path "$out") $(cat "$errf")" "a.wav "
+for i in $(seq 20); do
+	cat many
+done >manymany
+run bash -c 'set -o pipefail; rec-meta probe -q - <manymany | head -n 1'
+is "also when much is left, and the tool dies of it" "$st $(jq -r .path "$out") $(cat "$errf")" "141 a.wav "
 
 # A tool whose reader has gone ends by itself, also when no more input comes.
 mkfifo feed
@@ -369,9 +420,7 @@ for sig in INT TERM HUP; do
 		tool=$!
 		exec 8>feed
 		echo $first >&8
-		until [ -s shown ] || ! kill -0 $tool 2>/dev/null; do
-			sleep 0.02
-		done
+		await test -s shown
 		kill -$sig $tool
 		{ wait $tool; } 2>/dev/null
 		st=$?
@@ -395,10 +444,12 @@ mkfifo slow
 env rec-meta probe --progress=always <slow >shown 2>said &
 tool=$!
 exec 8>slow
-until grep -q MiB said; do
+feed_until_drawn()
+{
 	echo a.wav >&8
-	sleep 0.02
-done
+	grep -q MiB said
+}
+await feed_until_drawn
 exec 8>&-
 wait $tool
 ok "it is drawn on stderr" grep -qE 'rec-meta: [0-9]+ .*MiB/s' said

@@ -38,7 +38,7 @@ later()
 	roll_all_back "$1"
 }
 
-# full_at KIB...: so much is left free
+# fill_up KIB: so much is left free
 fill_up()
 {
 	local left=$1 free
@@ -82,7 +82,7 @@ each()
 		later "$what: $inodes inodes left"
 	done
 
-	for blocks in $(full && seq 0 2 100 || echo 0 1 8 32 64); do
+	for blocks in $(full && seq 1 2 101 || echo 1 4 8 32 64); do
 		on_small size=4m
 		run limited "$blocks" "$@"
 		[ "$st" -gt 1 ] || continue
@@ -93,7 +93,7 @@ each()
 	ok "$what: the limits were reached ($hit times)" [ "$hit" -ge 6 ]
 }
 
-# SIGXFSZ is ignored, as nobody should have to.
+# The signal of a file that grows too large must not end the tool.
 limited()
 {
 	(
