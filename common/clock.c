@@ -59,6 +59,15 @@ clock_compact(struct timespec t, char *out)
 	return out;
 }
 
+/* Whether the two digits at s are a number from lo to hi. */
+static bool
+within(const char *s, int lo, int hi)
+{
+	int n = (s[0] - '0') * 10 + s[1] - '0';
+
+	return n >= lo && n <= hi;
+}
+
 bool
 clock_is_rfc3339(const char *s)
 {
@@ -74,5 +83,6 @@ clock_is_rfc3339(const char *s)
 		while (isdigit((unsigned char)s[i]))
 			i++;
 	}
-	return s[i] == 'Z' && s[i + 1] == '\0';
+	return s[i] == 'Z' && s[i + 1] == '\0' && within(s + 5, 1, 12) && within(s + 8, 1, 31) && within(s + 11, 0, 23) &&
+	    within(s + 14, 0, 59) && within(s + 17, 0, 60);
 }

@@ -24,7 +24,7 @@ char *clock_rfc3339(struct timespec t, char *out);
 char *clock_column(struct timespec t, char *out); /* always six digits of fraction */
 char *clock_compact(struct timespec t, char *out);
 
-/* True when s is a time as clock_rfc3339 writes it, with or without a fraction. */
+/* True when s is a time as clock_rfc3339 writes it, with or without a fraction; days are not held against the month. */
 bool clock_is_rfc3339(const char *s);
 
 #endif

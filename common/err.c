@@ -82,7 +82,9 @@ err_prefix(struct err *e, const char *fmt, ...)
 	vsnprintf(raw, sizeof raw, fmt, ap);
 	va_end(ap);
 	n = utf8_escape(e->text, sizeof e->text, raw, strlen(raw));
-	snprintf(e->text + n, sizeof e->text - n, ": %s", old);
+	n += utf8_escape(e->text + n, sizeof e->text - n, ": ", 2);
+	/* It is clean already; this cuts it at a character's edge. */
+	utf8_escape(e->text + n, sizeof e->text - n, old, strlen(old));
 	return -1;
 }
 

@@ -465,22 +465,33 @@ io_dir_is_empty(int dirfd, struct err *e)
 	return empty;
 }
 
+/* .rec-NAME.XXXXXXXX.tmp, and no name that only looks a little like it. */
+static bool
+is_temp(const char *name)
+{
+	static const size_t tail = sizeof ".XXXXXXXX" TEMP_SUFFIX - 1;
+	unsigned char r[4];
+	size_t n = strlen(name);
+	const char *p;
+
+	if (n < strlen(TEMP_PREFIX) + tail)
+		return false;
+	p = name + n - tail;
+	return strncmp(name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0 && p[0] == '.' &&
+	    hash_unhex(p + 1, 2 * sizeof r, r) == 0 && strcmp(p + 1 + 2 * sizeof r, TEMP_SUFFIX) == 0;
+}
+
 int
 io_sweep_temps(int dirfd, struct err *e)
 {
 	DIR *d = io_list(dirfd, e);
 	struct dirent *entry;
-	size_t n;
 
 	if (d == NULL)
 		return -1;
-	while ((entry = readdir(d)) != NULL) {
-		n = strlen(entry->d_name);
-		if (n > strlen(TEMP_PREFIX TEMP_SUFFIX) &&
-		    strncmp(entry->d_name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0 &&
-		    strcmp(entry->d_name + n - strlen(TEMP_SUFFIX), TEMP_SUFFIX) == 0)
+	while ((entry = readdir(d)) != NULL)
+		if (is_temp(entry->d_name))
 			unlinkat(dirfd, entry->d_name, 0);
-	}
 	closedir(d);
 	return 0;
 }

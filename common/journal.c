@@ -128,24 +128,25 @@ new_run(const char *last, char run[JOURNAL_RUN_MAX], struct err *e)
 	unsigned char r[4];
 	char seconds[CLOCK_TEXT_MAX], hex[9];
 	struct timespec t = clock_now();
+	struct tm tm = {0};
 
 	if (hash_random(r, sizeof r, e) == -1)
 		return -1;
 	hash_hex(r, sizeof r, hex);
-	for (;;) {
+	/* Again one second behind the last one's, which is behind it unless that is no time or the end of time. */
+	for (int i = 0; i < 2; i++) {
 		clock_compact(t, seconds);
 		snprintf(run, JOURNAL_RUN_MAX, "%.15s.%06ldZ-%s", seconds, t.tv_nsec / 1000, hex);
 		if (last == NULL || strncmp(run, last, 23) > 0)
 			return 0;
-		/* One second behind the last one's is behind it. */
-		struct tm tm = {0};
 		if (sscanf(last, "%4d%2d%2dT%2d%2d%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
 			&tm.tm_sec) != 6)
-			return err_set(e, ERR_CATALOGUE, NULL, "the run %s has no time in its name", last);
+			break;
 		tm.tm_year -= 1900;
 		tm.tm_mon -= 1;
 		t = (struct timespec){.tv_sec = timegm(&tm) + 1};
 	}
+	return err_set(e, ERR_CATALOGUE, NULL, "no run can be named behind %s: move that file away", last);
 }
 
 /* ---- writing ---- */
@@ -516,6 +517,11 @@ journal_count_rows(int dirfd, const char *run, struct err *e)
 		struct json *line = journal_line(r, i, e);
 		const char *table = json_get_str(line, "table");
 
+		if (line == NULL) {
+			err_prefix(e, "db/journal/%s" SUFFIX, run);
+			journal_read_close(r);
+			return -1;
+		}
 		/* The lines of one recording stand together. */
 		if (table != NULL && strcmp(table, "rec_volumes") != 0 && json_get_int(line, "id", &id)) {
 			rows += rows == 0 || id != previous;

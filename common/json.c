@@ -50,7 +50,8 @@ write_real(double v, struct buf *b, struct err *e)
 {
 	char s[32];
 
-	for (int digits = 15; digits <= 17; digits++) {
+	/* Fifteen digits hold of every number but the smallest; %g leaves out their trailing zeros. */
+	for (int digits = isnormal(v) ? 15 : 1; digits <= 17; digits++) {
 		snprintf(s, sizeof s, "%.*g", digits, v);
 		if (strtod(s, NULL) == v)
 			break;
@@ -228,7 +229,9 @@ json_put_real(struct json *obj, const char *key, double v, struct err *e)
 int
 json_put_str(struct json *obj, const char *key, const char *v, struct err *e)
 {
-	return json_put(obj, key, out(v != NULL ? json_string(v) : json_null()), e);
+	if (v != NULL && !utf8_valid(v, strlen(v)))
+		return err_item(e, P_BAD_RECORD, "\"%s\" is not text in UTF-8", key);
+	return json_put(obj, key, out(v != NULL ? json_string_nocheck(v) : json_null()), e);
 }
 
 /* The key's name with "_hex" behind it; keys here are short names of our own. */

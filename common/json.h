@@ -35,7 +35,10 @@ enum json_kind json_kind(const struct json *v); /* NULL gives JSON_KIND_NONE */
 struct json *json_new_object(struct err *e);
 struct json *json_new_array(struct err *e);
 
-/* Each replaces the key's value; -1 and *e when out of memory. A NULL string, a NAN and an infinity put null. */
+/*
+ * Each replaces the key's value; -1 and *e when out of memory, or when a string is not UTF-8 (bad_record). A NULL
+ * string, a NAN and an infinity put null.
+ */
 int json_put(struct json *obj, const char *key, struct json *v, struct err *e);
 int json_put_null(struct json *obj, const char *key, struct err *e);
 int json_put_bool(struct json *obj, const char *key, bool v, struct err *e);

@@ -29,9 +29,18 @@ identify(int fd, char filesystem[40], int64_t *inode, struct err *e)
 	return 0;
 }
 
-/* 1 when a file of at least one recording is there; *rows says whether any recording had a file. */
+/* True for a row whose file is, or is to be looked for, in this folder. */
+static bool
+belongs(const struct catalogue_row *row, enum folder f)
+{
+	if (row->folder != NULL)
+		return strcmp(row->folder, archive_folder_name(f)) == 0;
+	return (strncmp(row->stored, "edi_", 4) == 0) == (f == FOLDER_EDITED);
+}
+
+/* 1 when a file of at least one recording is in the folder; *rows says whether any recording had a file there. */
 static int
-holds_a_file(const struct archive *a, bool *rows, struct err *e)
+holds_a_file(const struct archive *a, enum folder wanted, bool *rows, struct err *e)
 {
 	enum { PAGE = 256 };
 	struct catalogue_row *page = mem_new(PAGE, sizeof *page, e);
@@ -39,7 +48,7 @@ holds_a_file(const struct archive *a, bool *rows, struct err *e)
 	struct stat st;
 	enum folder f;
 	int64_t after = INT64_MIN;
-	int n, found = 0;
+	int n = 0, found = 0;
 
 	*rows = false;
 	if (page == NULL)
@@ -47,41 +56,52 @@ holds_a_file(const struct archive *a, bool *rows, struct err *e)
 	while (!found && (n = catalogue_rows(a->catalogue, after, PAGE, page, e)) > 0)
 		for (int i = 0; i < n; i++) {
 			after = page[i].id;
-			*rows = *rows || !page[i].measured || page[i].size_bytes >= 0;
-			found = found || archive_locate(a, page[i].stored, page[i].stored_len, page[i].folder, &f, &st, &missing) == 0;
+			if (belongs(&page[i], wanted)) {
+				*rows = *rows || !page[i].measured || page[i].size_bytes >= 0;
+				found = found || (archive_locate(a, page[i].stored, page[i].stored_len, page[i].folder, &f, &st, &missing) == 0 && f == wanted);
+			}
 			catalogue_row_free(&page[i]);
 		}
 	free(page);
 	return n == -1 ? -1 : found;
 }
 
-int
-volume_check(const struct archive *a, struct err *e)
+static int
+check_folder(const struct archive *a, enum folder f, struct err *e)
 {
 	char recorded[40], here[40];
 	int64_t inode_recorded, inode;
 	bool rows;
-	int raw = a->folders[FOLDER_RAW], known, found, empty;
+	int fd = a->folders[f], known, found, empty;
 
-	if ((known = catalogue_volume(a->catalogue, "raw", recorded, &inode_recorded, e)) == -1)
+	if ((known = catalogue_volume(a->catalogue, archive_folder_name(f), recorded, &inode_recorded, e)) == -1)
 		return -1;
-	if (raw != -1) {
-		if (identify(raw, here, &inode, e) == -1)
+	/* Before the first run there need be nothing in edited. */
+	if (!known && f == FOLDER_EDITED)
+		return 0;
+	if (fd != -1) {
+		if (identify(fd, here, &inode, e) == -1)
 			return -1;
-		if ((empty = io_dir_is_empty(raw, e)) == -1)
+		if ((empty = io_dir_is_empty(fd, e)) == -1)
 			return -1;
 		if (known ? strcmp(here, recorded) == 0 && inode == inode_recorded : !empty)
 			return 0;
 	}
-	if ((found = holds_a_file(a, &rows, e)) == -1)
+	if ((found = holds_a_file(a, f, &rows, e)) == -1)
 		return -1;
 	if (found || !rows)
 		return 0;
 	return err_set(e, ERR_SYSTEM, P_VOLUME_ABSENT,
-	    "%s: %s, and none of the recordings is in it: is the disk mounted? Nothing was done", a->paths[FOLDER_RAW],
-	    raw == -1 ? "the folder is not there"
-	    : known   ? "is not the folder that was recorded"
-		      : "is empty");
+	    "%s: %s, and none of the recordings is in it: is the disk mounted? Nothing was done", a->paths[f],
+	    fd == -1 ? "the folder is not there"
+	    : known  ? "is not the folder that was recorded"
+		     : "is empty");
+}
+
+int
+volume_check(const struct archive *a, struct err *e)
+{
+	return check_folder(a, FOLDER_RAW, e) == -1 ? -1 : check_folder(a, FOLDER_EDITED, e);
 }
 
 int

@@ -11,7 +11,7 @@
 #include "run.h"
 
 /*
- * 0 when the folder of the recordings is the one that was recorded, or holds at least one of its files; -1
+ * 0 when each folder of recordings is the one that was recorded, or holds at least one of its files; -1
  * with code volume_absent (ERR_SYSTEM) when it is not there: an unmounted disk, an empty mount point.
  */
 int volume_check(const struct archive *a, struct err *e);

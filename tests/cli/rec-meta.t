@@ -452,8 +452,11 @@ if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=1m none small 2>/
 	run env REC_MIN_FREE_MB=1 REC_DISK_CHECK=false RECORDINGS_RAW_PATH="$TMP/small" rec-meta -C "$root" add "$TMP/large.wav"
 	ok "a raw folder elsewhere, without recordings, is no volume of ours" test "$st" = 3
 	cp -p "$root"/recordings/raw/{low,tone}.wav small/
-	run env REC_DISK_CHECK=false RECORDINGS_RAW_PATH="$TMP/small" rec-meta -C "$root" add "$TMP/large.wav"
+	run env REC_MIN_FREE_MB=1 RECORDINGS_RAW_PATH="$TMP/small" rec-meta -C "$root" add "$TMP/large.wav"
 	is "a full disk: no_space" "$st $(jq -r .problem.code "$out")" "1 no_space"
+	run env REC_DISK_CHECK=false RECORDINGS_RAW_PATH="$TMP/small" rec-meta -C "$root" add "$TMP/large.wav"
+	status "a full disk that nobody looked at before stops the tool" 3
+	stderr_has "it says why" 'No space left on device'
 	is "leaves nothing on it" "$(ls -A small | tr '\n' ' ')" "low.wav tone.wav "
 	umount small
 else

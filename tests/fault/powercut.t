@@ -120,8 +120,10 @@ each()
 		fresh
 		"$@" >/dev/null 2>&1 &
 		sleep "0.0$((RANDOM % 60 + 10))"
+		# Dead first: it must not see one of the two go before the other.
+		kill -KILL $! 2>/dev/null
+		wait $! 2>/dev/null
 		"$TMP/cut" "$W" "$W/db"
-		wait $!
 		states=$((states + 1))
 		check "$what, power cut at some time"
 	done

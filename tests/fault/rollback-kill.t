@@ -90,7 +90,7 @@ twice()
 		rm -rf "$A"
 		cp -a "$TMP/start" "$A"
 		W=$A hit kill "$n" rec-migrate -C "$A" -q -j1 apply || continue
-		for ((m = 1; ; m += 6)); do
+		for ((m = 1; ; m += 10)); do
 			fresh
 			hit kill "$m" rec-migrate -C "$W" -q rollback || break
 			check_rollback "$name: apply killed at call $n, its rollback at call $m"
