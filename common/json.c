@@ -27,15 +27,64 @@ out(json_t *v)
 	return (struct json *)v;
 }
 
+/* A number that fits no machine word is kept as this and its digits; json_write turns it back into a number. */
+#define HUGE_MARK "\\u0001number:"
+#define HUGE_TEXT "\x01number:"
+
+static bool
+is_number_text(const char *s)
+{
+	size_t digits = strspn(s += s[0] == '-', "0123456789");
+
+	return digits > 0 && strspn(s, "0123456789.eE+-") == strlen(s);
+}
+
+/* The text with every number in it that may not fit put in quotes behind the mark. */
+static int
+quote_numbers(const char *text, size_t len, struct buf *quoted, struct err *e)
+{
+	bool in_string = false;
+	size_t n;
+	int rc = 0;
+
+	for (size_t i = 0; i < len && rc == 0; i += n) {
+		n = 1;
+		if (in_string && text[i] == '\\' && i + 1 < len)
+			n = 2;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		if (!in_string && (text[i] == '-' || (text[i] >= '0' && text[i] <= '9'))) {
+			while (i + n < len && text[i + n] != '\0' && strchr("0123456789.eE+-", text[i + n]) != NULL)
+				n++;
+			if (n >= 19 || memchr(text + i, 'e', n) != NULL || memchr(text + i, 'E', n) != NULL) {
+				rc = buf_addf(quoted, e, "\"" HUGE_MARK "%.*s\"", (int)n, text + i);
+				continue;
+			}
+		}
+		rc = buf_add(quoted, text + i, n, e);
+	}
+	return rc;
+}
+
+static json_t *
+load(const char *text, size_t len, json_error_t *je)
+{
+	return json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, je);
+}
+
 struct json *
 json_parse(const char *text, size_t len, struct err *e)
 {
+	struct buf quoted = {0};
 	json_error_t je;
 	json_t *v;
 
 	/* jansson tells a lack of memory in some places only; malloc does in all. */
 	errno = 0;
-	v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+	v = load(text, len, &je);
+	if (v == NULL && json_error_code(&je) == json_error_numeric_overflow && quote_numbers(text, len, &quoted, e) == 0)
+		v = load(quoted.data, quoted.len, &je);
+	buf_free(&quoted);
 	if (v == NULL) {
 		if (json_error_code(&je) == json_error_out_of_memory || errno == ENOMEM)
 			err_nomem(e);
@@ -64,6 +113,8 @@ write_real(double v, struct buf *b, struct err *e)
 static int
 write_text(const char *s, size_t len, struct buf *b, struct err *e)
 {
+	if (strncmp(s, HUGE_TEXT, sizeof HUGE_TEXT - 1) == 0 && is_number_text(s + sizeof HUGE_TEXT - 1))
+		return buf_adds(b, s + sizeof HUGE_TEXT - 1, e);
 	if (buf_add(b, "\"", 1, e) == -1)
 		return -1;
 	for (size_t i = 0; i < len; i++) {

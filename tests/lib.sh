@@ -171,40 +171,6 @@ run_in()
 
 run()
 {
-	_explain "$_command" "$st" "$errf"
-}
-
-_explain()
-{
-	echo "# command: $1"
-	echo "# status: $2"
-	if [ -s "$3" ]; then
-		echo "# its stderr:"
-		_comment 20 <"$3"
-	fi
-}
-
-_differ()
-{
-	diff -u --label wanted --label got <(printf '%s\n' "$1") <(printf '%s\n' "$2") | _comment
-}
-
-run_in()
-{
-	local stdin=$1
-
-	shift
-	printf -v _command '%q ' "$@"
-	if [ "$(type -t -- "$1")" = file ]; then
-		set -- exec "$@"
-	fi
-	# The outer redirection is for what bash says about a command that a signal killed.
-	{ ( "$@" ) <"$stdin" >"$out" 2>"$errf"; } 2>/dev/null
-	st=$?
-}
-
-run()
-{
 	run_in /dev/null "$@"
 }
 

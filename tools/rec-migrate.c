@@ -231,7 +231,7 @@ write_metrics(const char *path, struct tool *t, int64_t rows, int64_t changed, i
 	char labels[64];
 	int rc;
 
-	if (path == NULL)
+	if (path == NULL || t->dry_run)
 		return 0;
 	snprintf(labels, sizeof labels, "command=\"%s\"", t->spec->commands[t->command].name);
 	rc = metrics_gauge(&text, "rectools_migrate_rows", "Recordings in the catalogue.", labels, (double)rows, e) == 0 &&
