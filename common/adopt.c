@@ -221,8 +221,14 @@ adopt_file(const struct adopt *o, const char *path, int64_t *id, int64_t *duplic
 	audio_measure_init(&m);
 	if (fd == -1 || archive_need_folder(a, FOLDER_RAW, e) == -1 || admit(o, a, fd, &m, duplicate_of, e) == -1)
 		goto out;
-	if ((stored = fresh_name(path, e)) == NULL || (line = file_line("create", FOLDER_RAW, stored, NULL, NULL, e)) == NULL ||
-	    run_announce(o->r, line, e) == -1 || io_copy(fd, a->folders[FOLDER_RAW], stored, 0644, m.xxh3_128, e) == -1)
+	if ((stored = fresh_name(path, e)) == NULL || (line = file_line("create", FOLDER_RAW, stored, NULL, NULL, e)) == NULL)
+		goto out;
+	/* For people who look for where it came from, above all after --move. */
+	if (json_put_bytes(line, "source", path, strlen(path), e) == -1) {
+		json_free(line);
+		goto out;
+	}
+	if (run_announce(o->r, line, e) == -1 || io_copy(fd, a->folders[FOLDER_RAW], stored, 0644, m.xxh3_128, e) == -1)
 		goto out;
 	/* The copy has its own times: the measure is to be that of the file in the archive. */
 	if ((copy = io_open_beneath(a->folders[FOLDER_RAW], stored, e)) == -1)

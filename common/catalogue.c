@@ -504,6 +504,8 @@ bind_value(struct catalogue *c, sqlite3_stmt *s, int i, const struct json *v, st
 			rc = sqlite3_bind_double(s, i, text[0] == '-' ? -INFINITY : INFINITY);
 			break;
 		}
+		if (strcmp(name, "text_hex") != 0 && strcmp(name, "blob_hex") != 0)
+			return err_set(e, ERR_CATALOGUE, NULL, "a value in the journal is malformed");
 		if ((bytes = mem_new(len / 2 + 1, 1, e)) == NULL)
 			return -1;
 		if (hash_unhex(text, len, bytes) == -1) {

@@ -37,6 +37,7 @@ static const struct {
 struct catalogue_list {
 	struct catalogue *c;
 	sqlite3_stmt *stmt;
+	bool where; /* the user gave an expression */
 };
 
 bool
@@ -113,6 +114,15 @@ catalogue_record(struct catalogue *c, int64_t id, struct json **rec, struct err 
 	return rc;
 }
 
+/* Text of the application as it is: any bytes, or NULL. */
+static int
+put_text(struct json *o, const char *key, sqlite3_stmt *s, int i, struct err *e)
+{
+	const char *text = (const char *)sqlite3_column_text(s, i);
+
+	return text == NULL ? json_put_null(o, key, e) : json_put_bytes(o, key, text, (size_t)sqlite3_column_bytes(s, i), e);
+}
+
 /* The upload jobs that name the file, by either of the paths that the application writes. */
 static int
 put_uploads(struct catalogue *c, struct json *rec, struct err *e)
@@ -131,14 +141,16 @@ put_uploads(struct catalogue *c, struct json *rec, struct err *e)
 	sqlite3_bind_text(s, 1, path, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, absolute, -1, SQLITE_STATIC);
 	while ((rc = catalogue_step(c, s, e)) == 1) {
-		if ((job = json_new_object(e)) == NULL ||
-		    json_put_str(job, "id", (const char *)sqlite3_column_text(s, 0), e) == -1 ||
-		    json_put_str(job, "status", (const char *)sqlite3_column_text(s, 1), e) == -1 ||
+		if ((job = json_new_object(e)) == NULL || put_text(job, "id", s, 0, e) == -1 ||
+		    put_text(job, "status", s, 1, e) == -1 ||
 		    json_put_int(job, "attempts", sqlite3_column_int64(s, 2), e) == -1 ||
-		    json_put_str(job, "created_at", (const char *)sqlite3_column_text(s, 3), e) == -1 ||
-		    json_put_str(job, "last_error", (const char *)sqlite3_column_text(s, 4), e) == -1 ||
-		    json_put_str(job, "drive_file_id", (const char *)sqlite3_column_text(s, 5), e) == -1 ||
-		    json_append(uploads, job, e) == -1) {
+		    put_text(job, "created_at", s, 3, e) == -1 || put_text(job, "last_error", s, 4, e) == -1 ||
+		    put_text(job, "drive_file_id", s, 5, e) == -1) {
+			json_free(job);
+			rc = -1;
+			break;
+		}
+		if (json_append(uploads, job, e) == -1) {
 			rc = -1;
 			break;
 		}
@@ -186,7 +198,7 @@ is_harmless(const char *function)
 	static const char *const refused[] = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer",
 	    "count", "sum", "total", "avg", "group_concat", "string_agg", "json_group_array", "json_group_object",
 	    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value",
-	    "last_value", "nth_value", "changes", "total_changes", "last_insert_rowid", "sqlite_log"};
+	    "last_value", "nth_value", "changes", "total_changes", "last_insert_rowid", "sqlite_log", "rtreecheck"};
 
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		if (sqlite3_stricmp(function, refused[i]) == 0)
@@ -278,6 +290,7 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	if (l == NULL)
 		return NULL;
 	l->c = c;
+	l->where = where != NULL;
 	if (where == NULL)
 		where = "1";
 	if (add_select(&plain, "1", sort, limit, all, false, e) == -1 || add_select(&bare, where, sort, limit, all, true, e) == -1 ||
@@ -317,10 +330,16 @@ fail:
 int
 catalogue_list_next(struct catalogue_list *l, struct json **rec, struct err *e)
 {
-	int rc = catalogue_step(l->c, l->stmt, e);
+	int rc = catalogue_step(l->c, l->stmt, e), sql;
 
 	*rec = NULL;
-	return rc == 1 ? catalogue_row_record(l->stmt, rec, e) : rc;
+	if (rc == 1)
+		return catalogue_row_record(l->stmt, rec, e);
+	/* An overflow, a value that is no JSON: the expression was fine until it met this row. */
+	sql = rc == -1 ? sqlite3_errcode(l->c->db) & 0xff : SQLITE_OK;
+	if (l->where && (sql == SQLITE_ERROR || sql == SQLITE_TOOBIG))
+		err_set(e, ERR_USAGE, NULL, "--where: %s", sqlite3_errmsg(l->c->db));
+	return rc;
 }
 
 void

@@ -12,7 +12,7 @@
 
 #define TEXT_MAX (1 << 20)
 
-enum kind { TEXT, HEX, TIME, INTEGER, REAL };
+enum kind { TEXT, HEX, TIME, QUALITY, INTEGER, REAL };
 
 static const struct field {
 	const char *name;
@@ -45,7 +45,7 @@ static const struct field {
     NUM(clipped_frames, INTEGER, 0, 9e18),
     NUM(leading_silence_s, REAL, 0, 1e12),
     NUM(trailing_silence_s, REAL, 0, 1e12),
-    STR(quality, TEXT),
+    STR(quality, QUALITY),
 #undef STR
 #undef NUM
 };
@@ -119,6 +119,14 @@ bad(struct err *e, const char *key, const char *why)
 	return err_item(e, P_BAD_RECORD, "\"%s\" %s", key, why);
 }
 
+/* The catalogue takes no others. */
+static bool
+is_quality(const char *s)
+{
+	return strcmp(s, "high_resolution") == 0 || strcmp(s, "cd_quality") == 0 || strcmp(s, "low_quality") == 0 ||
+	    strcmp(s, "unknown") == 0;
+}
+
 static int
 get_text(const struct json *v, const struct field *f, char *out, struct err *e)
 {
@@ -133,6 +141,8 @@ get_text(const struct json *v, const struct field *f, char *out, struct err *e)
 		return bad(e, f->name, "is not a hash in lower-case hexadecimal");
 	if (f->kind == TIME && !clock_is_rfc3339(s))
 		return bad(e, f->name, "is not a time like 2025-09-05T10:00:00Z");
+	if (f->kind == QUALITY && !is_quality(s))
+		return bad(e, f->name, "is none of high_resolution, cd_quality, low_quality, unknown");
 	memcpy(out, s, len + 1);
 	return 0;
 }
@@ -179,35 +189,50 @@ get_problem(const struct json *p, struct measure *m, struct err *e)
 	return bad(e, "problem", "is not one that measuring finds");
 }
 
+/* An object of strings, not too large; the copy in m->tags. */
+static int
+get_tags(const struct json *v, struct measure *m, struct err *e)
+{
+	struct buf text = {0};
+	struct json *tag;
+	const char *key;
+	int rc;
+
+	if (json_kind(v) != JSON_KIND_OBJECT)
+		return bad(e, "tags", "is not an object");
+	for (void *it = json_first(v, &key, &tag); it != NULL; it = json_next(v, it, &key, &tag))
+		if (json_kind(tag) != JSON_KIND_STR)
+			return bad(e, "tags", "has a value that is not a string");
+	if ((rc = json_write(v, &text, e)) == 0 && text.len > TEXT_MAX)
+		rc = bad(e, "tags", "is larger than a mebibyte");
+	buf_free(&text);
+	return rc == -1 || (m->tags = json_clone(v, e)) == NULL ? -1 : 0;
+}
+
 int
 record_get_measure(const struct json *rec, struct measure *m, struct err *e)
 {
-	const char *prober = json_get_str(rec, "prober");
-	struct json *v;
-	struct buf text = {0};
+	struct json *v = json_get(rec, "prober");
+	const char *prober;
+	size_t len;
 
 	audio_measure_init(m);
-	if (prober == NULL || json_get(rec, "tags") == NULL)
+	if (v == NULL || json_kind(v) == JSON_KIND_NULL || json_get(rec, "tags") == NULL)
 		return 0;
 	for (size_t i = 0; i < N_FIELDS; i++)
 		if (json_get(rec, fields[i].name) == NULL)
 			return 0;
-	if (strlen(prober) >= sizeof m->prober)
+	if ((prober = json_to_str(v, &len)) == NULL)
+		return bad(e, "prober", "is not a string");
+	if (len >= sizeof m->prober || strlen(prober) != len)
 		return bad(e, "prober", "is too long");
 	strcpy(m->prober, prober);
 	for (size_t i = 0; i < N_FIELDS; i++)
 		if ((v = json_get(rec, fields[i].name)) != NULL && json_kind(v) != JSON_KIND_NULL &&
 		    get_field(v, &fields[i], m, e) == -1)
 			return -1;
-	if ((v = json_get(rec, "tags")) != NULL && json_kind(v) != JSON_KIND_NULL) {
-		int rc = json_kind(v) == JSON_KIND_OBJECT ? json_write(v, &text, e) : bad(e, "tags", "is not an object");
-
-		if (rc == 0 && text.len > TEXT_MAX)
-			rc = bad(e, "tags", "is larger than a mebibyte");
-		buf_free(&text);
-		if (rc == -1 || (m->tags = json_clone(v, e)) == NULL)
-			return -1;
-	}
+	if ((v = json_get(rec, "tags")) != NULL && json_kind(v) != JSON_KIND_NULL && get_tags(v, m, e) == -1)
+		return -1;
 	if ((v = json_get(rec, "problem")) != NULL && json_kind(v) != JSON_KIND_NULL && get_problem(v, m, e) == -1)
 		return -1;
 	return 1;

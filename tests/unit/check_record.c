@@ -447,6 +447,7 @@ START_TEST(columns_are_the_keys_with_tags_as_text_and_without_the_problem)
 	for (void *it = json_first(rec, &key, &v); it != NULL; it = json_next(rec, it, &key, &v))
 		ck_assert_msg(json_kind(v) != JSON_KIND_OBJECT && json_kind(v) != JSON_KIND_NULL, "%s", key);
 	audio_measure_free(&m);
+	audio_measure_init(&m);
 	ck_assert_int_eq(record_put_columns(rec, &m, &e), 0);
 	for (void *it = json_first(rec, &key, &v); it != NULL; it = json_next(rec, it, &key, &v))
 		ck_assert_msg(json_kind(v) == JSON_KIND_NULL, "%s", key);
