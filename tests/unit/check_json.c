@@ -124,10 +124,25 @@ START_TEST(every_double_reads_back_as_itself)
 }
 END_TEST
 
-START_TEST(numbers_that_do_not_fit_are_bad_records)
+START_TEST(numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real)
 {
-	static const char *const wrong[] = {"9223372036854775808", "-9223372036854775809", "1e400", "-1e400", "NaN",
-	    "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10", "1e", "--1"};
+	static const char *const huge[] = {"9223372036854775808", "-9223372036854775809", "99999999999999999999999999", "1e400",
+	    "-1E+400", "{\"a\":18446744073709551616,\"b\":\"1e999\",\"c\":[1e999,2,\"\\\"1e999\"]}"};
+	struct json *v;
+	int64_t n = 7;
+	double d = 7;
+
+	for (size_t i = 0; i < sizeof huge / sizeof huge[0]; i++)
+		comes_out_as(huge[i], huge[i]);
+	v = parsed("{\"a\":9223372036854775808}");
+	ck_assert(!json_get_int(v, "a", &n) && !json_get_real(v, "a", &d) && n == 7 && d == 7);
+	json_free(v);
+}
+END_TEST
+
+START_TEST(what_only_looks_like_a_number_is_a_bad_record)
+{
+	static const char *const wrong[] = {"NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10", "1e", "--1"};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		refused(wrong[i], strlen(wrong[i]));
@@ -372,7 +387,8 @@ main(void)
 	tcase_add_test(t, numbers_come_out_as_they_went_in);
 	tcase_add_test(t, a_whole_number_stays_one_and_a_real_stays_one);
 	tcase_add_test(t, every_double_reads_back_as_itself);
-	tcase_add_test(t, numbers_that_do_not_fit_are_bad_records);
+	tcase_add_test(t, numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real);
+	tcase_add_test(t, what_only_looks_like_a_number_is_a_bad_record);
 	tcase_add_test(t, what_is_no_number_becomes_null);
 	tcase_add_test(t, keys_keep_their_order_also_when_a_value_is_replaced);
 	tcase_add_test(t, a_line_is_one_line_and_text_survives_it);
