@@ -107,7 +107,10 @@ catalogue_stmt(struct catalogue *c, const char *sql, struct err *e)
 		catalogue_error(c, "preparing a statement", e);
 		return NULL;
 	}
-	i = c->cached < CATALOGUE_STATEMENTS ? c->cached++ : 0;
+	/* The first place whose statement nobody is stepping. */
+	for (i = 0; i < c->cached && c->cached == CATALOGUE_STATEMENTS && sqlite3_stmt_busy(c->cache[i].stmt); i++)
+		;
+	i = c->cached < CATALOGUE_STATEMENTS ? c->cached++ : i % CATALOGUE_STATEMENTS;
 	if (c->cache[i].sql != NULL) {
 		free(c->cache[i].sql);
 		sqlite3_finalize(c->cache[i].stmt);
@@ -490,7 +493,8 @@ bind_value(struct catalogue *c, sqlite3_stmt *s, int i, const struct json *v, st
 		rc = sqlite3_bind_int64(s, i, n);
 		break;
 	case JSON_KIND_REAL:
-		json_to_real(v, &d);
+		if (!json_to_real(v, &d))
+			return err_set(e, ERR_CATALOGUE, NULL, "a number in the journal fits no column");
 		rc = sqlite3_bind_double(s, i, d);
 		break;
 	case JSON_KIND_STR:

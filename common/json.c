@@ -27,21 +27,15 @@ out(json_t *v)
 	return (struct json *)v;
 }
 
-/* A number that fits no machine word is kept as this and its digits; json_write turns it back into a number. */
-#define HUGE_MARK "\\u0001number:"
-#define HUGE_TEXT "\x01number:"
+/*
+ * A number that fits no machine word is kept as a string of this byte and its digits, which json_write turns back
+ * into a number. No other string can begin with it: it is never part of UTF-8, and every string is checked.
+ */
+#define HUGE_BYTE '\xff'
 
-static bool
-is_number_text(const char *s)
-{
-	size_t digits = strspn(s += s[0] == '-', "0123456789");
-
-	return digits > 0 && strspn(s, "0123456789.eE+-") == strlen(s);
-}
-
-/* The text with every number in it that may not fit put in quotes behind the mark. */
+/* The text with every number in it that may not fit put in quotes behind the mark, which no text can guess. */
 static int
-quote_numbers(const char *text, size_t len, struct buf *quoted, struct err *e)
+quote_numbers(const char *text, size_t len, const char *mark, struct buf *quoted, struct err *e)
 {
 	bool in_string = false;
 	size_t n;
@@ -57,7 +51,7 @@ quote_numbers(const char *text, size_t len, struct buf *quoted, struct err *e)
 			while (i + n < len && text[i + n] != '\0' && strchr("0123456789.eE+-", text[i + n]) != NULL)
 				n++;
 			if (n >= 19 || memchr(text + i, 'e', n) != NULL || memchr(text + i, 'E', n) != NULL) {
-				rc = buf_addf(quoted, e, "\"" HUGE_MARK "%.*s\"", (int)n, text + i);
+				rc = buf_addf(quoted, e, "\"%s%.*s\"", mark, (int)n, text + i);
 				continue;
 			}
 		}
@@ -72,19 +66,75 @@ load(const char *text, size_t len, json_error_t *je)
 	return json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, je);
 }
 
+/* What stands for a marked string: a huge number. Borrowed v; a new reference, or NULL without memory. */
+static json_t *
+unmarked(json_t *v, const char *mark)
+{
+	const char *s = json_string_value(v);
+	size_t n = strlen(mark);
+	json_t *number;
+	char *text;
+
+	if (s == NULL || strncmp(s, mark, n) != 0)
+		return json_incref(v);
+	if ((text = strdup(s + n - 1)) == NULL)
+		return NULL;
+	text[0] = HUGE_BYTE;
+	number = json_string_nocheck(text);
+	free(text);
+	return number;
+}
+
+/* Replaces the marked strings in a value. */
+static int
+unmark(json_t *v, const char *mark)
+{
+	const char *key;
+	json_t *child;
+	size_t i;
+	void *next;
+
+	json_object_foreach_safe(v, next, key, child)
+		if (unmark(child, mark) == -1 || json_object_set_new_nocheck(v, key, unmarked(child, mark)) == -1)
+			return -1;
+	json_array_foreach(v, i, child)
+		if (unmark(child, mark) == -1 || json_array_set_new(v, i, unmarked(child, mark)) == -1)
+			return -1;
+	return 0;
+}
+
+/* A text with numbers that jansson cannot hold. */
+static json_t *
+load_huge(const char *text, size_t len, json_error_t *je, struct err *e)
+{
+	struct buf quoted = {0};
+	unsigned char nonce[8];
+	char mark[2 * sizeof nonce + 1];
+	json_t *v = NULL, *whole;
+
+	if (hash_random(nonce, sizeof nonce, e) == -1)
+		return NULL;
+	hash_hex(nonce, sizeof nonce, mark);
+	if (quote_numbers(text, len, mark, &quoted, e) == 0 && (v = load(quoted.data, quoted.len, je)) != NULL) {
+		whole = unmark(v, mark) == -1 ? NULL : unmarked(v, mark);
+		json_decref(v);
+		v = whole;
+	}
+	buf_free(&quoted);
+	return v;
+}
+
 struct json *
 json_parse(const char *text, size_t len, struct err *e)
 {
-	struct buf quoted = {0};
 	json_error_t je;
 	json_t *v;
 
 	/* jansson tells a lack of memory in some places only; malloc does in all. */
 	errno = 0;
 	v = load(text, len, &je);
-	if (v == NULL && json_error_code(&je) == json_error_numeric_overflow && quote_numbers(text, len, &quoted, e) == 0)
-		v = load(quoted.data, quoted.len, &je);
-	buf_free(&quoted);
+	if (v == NULL && json_error_code(&je) == json_error_numeric_overflow)
+		v = load_huge(text, len, &je, e);
 	if (v == NULL) {
 		if (json_error_code(&je) == json_error_out_of_memory || errno == ENOMEM)
 			err_nomem(e);
@@ -113,8 +163,6 @@ write_real(double v, struct buf *b, struct err *e)
 static int
 write_text(const char *s, size_t len, struct buf *b, struct err *e)
 {
-	if (strncmp(s, HUGE_TEXT, sizeof HUGE_TEXT - 1) == 0 && is_number_text(s + sizeof HUGE_TEXT - 1))
-		return buf_adds(b, s + sizeof HUGE_TEXT - 1, e);
 	if (buf_add(b, "\"", 1, e) == -1)
 		return -1;
 	for (size_t i = 0; i < len; i++) {
@@ -165,6 +213,8 @@ json_write(const struct json *value, struct buf *b, struct err *e)
 		}
 		return buf_add(b, "]", 1, e);
 	case JSON_STRING:
+		if (json_string_value(v)[0] == HUGE_BYTE)
+			return buf_adds(b, json_string_value(v) + 1, e);
 		return write_text(json_string_value(v), json_string_length(v), b, e);
 	case JSON_INTEGER:
 		return buf_addf(b, e, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
@@ -213,7 +263,7 @@ json_kind(const struct json *v)
 	case JSON_ARRAY:
 		return JSON_KIND_ARRAY;
 	case JSON_STRING:
-		return JSON_KIND_STR;
+		return json_string_value(in(v))[0] == HUGE_BYTE ? JSON_KIND_REAL : JSON_KIND_STR;
 	case JSON_INTEGER:
 		return JSON_KIND_INT;
 	case JSON_REAL:
@@ -339,15 +389,17 @@ json_get(const struct json *obj, const char *key)
 const char *
 json_get_str(const struct json *obj, const char *key)
 {
-	return json_string_value(json_object_get(in(obj), key));
+	return json_to_str(json_get(obj, key), NULL);
 }
 
 const char *
 json_to_str(const struct json *v, size_t *len)
 {
+	const char *s = json_string_value(in(v));
+
 	if (len != NULL)
 		*len = json_string_length(in(v));
-	return json_string_value(in(v));
+	return s != NULL && s[0] == HUGE_BYTE ? NULL : s;
 }
 
 bool

@@ -2,7 +2,8 @@
  * json: JSON values and JSON lines, over jansson.
  *
  * A value is a `struct json *`. Objects keep the order of their keys. Numbers come out as they went in:
- * integers as 64-bit integers, reals in the fewest digits that read back as the same double. Putting a
+ * integers as 64-bit integers, reals in the fewest digits that read back as the same double, and what fits neither
+ * as the digits that it was (its kind is JSON_KIND_REAL, but no getter gives it). Putting a
  * value into an object hands it over (also on failure); getters return borrowed pointers.
  *
  * Bytes that are not UTF-8 cannot stand in JSON: see json_put_bytes.

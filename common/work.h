@@ -5,8 +5,8 @@
  * them back in the order in which they were made (`done`). At most a fixed number of items is in flight,
  * so memory stays bounded however many there are.
  *
- * When `done` or `next` fails, or *stop becomes non-zero, no further item is made; items that are in
- * flight are still worked on and handed to `drop`.
+ * When `next` fails, what was made before is still given to `done`. When `done` fails, or *stop becomes
+ * non-zero, no further item is made, and those in flight are handed to `drop`.
  */
 #ifndef REC_WORK_H
 #define REC_WORK_H

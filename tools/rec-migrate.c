@@ -211,7 +211,7 @@ status(struct tool *t, struct opts *o, struct err *e)
 	    json_put_str(rec, "alembic_version", sh->alembic ? sh->alembic_version : NULL, e) == 0 &&
 	    json_put_int(rec, "toolkit_version", sh->toolkit_version, e) == 0 &&
 	    json_put_str(rec, "environment", config_str(a.config, CONFIG_ENVIRONMENT), e) == 0 &&
-	    json_put_str(rec, "raw_path", a.paths[FOLDER_RAW], e) == 0 && json_put_int(rec, "rows", n.rows, e) == 0 &&
+	    json_put_bytes(rec, "raw_path", a.paths[FOLDER_RAW], strlen(a.paths[FOLDER_RAW]), e) == 0 && json_put_int(rec, "rows", n.rows, e) == 0 &&
 	    json_put_int(rec, "measured", n.measured, e) == 0 && json_put_int(rec, "due", due, e) == 0 &&
 	    json_put_int(rec, "problems", n.problems, e) == 0 && json_put_int(rec, "orphans", orphans, e) == 0 &&
 	    put_last_run(rec, &a, e) == 0)

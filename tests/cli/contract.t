@@ -216,6 +216,9 @@ done
 echo '{"path":"a.wav","huge":12345678901234567890,"huger":[-123456789012345678901234567890]}' >huge
 run_in huge rec-meta probe
 is "numbers that fit no machine word pass too" "$st $(grep -cF '"huge":12345678901234567890,"huger":[-123456789012345678901234567890]' "$out")" "0 1"
+echo '{"path":"a.wav","huge":1e999,"forged":"\u0001number:12","\u0001number:1":"1e999"}' >forged
+run_in forged rec-meta probe
+is "a string that looks like the mark of such a number stays a string" "$(jq -rc '[.forged, .["\u0001number:1"]]' "$out")" '["\u0001number:12","1e999"]'
 {
 	echo '{"path":"a.wav","problem":{"code":"decode_error","message":"m","more":[1,2]},"frames":"odd","z":1}'
 	echo '{"problem":{"code":"nonsense"},"no":"path"}'
