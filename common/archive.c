@@ -12,8 +12,8 @@
 
 #define MIB (UINT64_C(1) << 20)
 
-static const enum config_key path_keys[FOLDERS] = {CONFIG_RAW_PATH, CONFIG_EDITED_PATH, CONFIG_TEMP_PATH,
-    CONFIG_BACKUP_PATH};
+static const enum config_key path_keys[FOLDERS] = {
+    CONFIG_RAW_PATH, CONFIG_EDITED_PATH, CONFIG_TEMP_PATH, CONFIG_BACKUP_PATH};
 
 const char *
 archive_folder_name(enum folder f)
@@ -35,7 +35,8 @@ open_folder(const char *path, int *fd, struct err *e)
 }
 
 int
-archive_open(struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e)
+archive_open(
+    struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e)
 {
 	const char *db, *slash;
 
@@ -49,7 +50,8 @@ archive_open(struct archive *a, const char *environment, bool write, const atomi
 	}
 	db = config_database(a->config);
 	slash = strrchr(db, '/');
-	a->journal_path = slash == NULL ? mem_str("journal", e) : mem_fmt(e, "%.*s/journal", (int)(slash - db), db);
+	a->journal_path = slash == NULL ? mem_str("journal", e)
+					: mem_fmt(e, "%.*s/journal", (int)(slash - db), db);
 	if (a->journal_path == NULL || open_folder(a->journal_path, &a->journal, e) == -1)
 		goto fail;
 	a->catalogue_opts = (struct catalogue_opts){
@@ -88,7 +90,8 @@ archive_need_folder(struct archive *a, enum folder f, struct err *e)
 {
 	if (a->folders[f] != -1)
 		return 0;
-	if (io_make_dirs(AT_FDCWD, a->paths[f], e) == -1 || (a->folders[f] = io_open_dir(AT_FDCWD, a->paths[f], e)) == -1) {
+	if (io_make_dirs(AT_FDCWD, a->paths[f], e) == -1 ||
+	    (a->folders[f] = io_open_dir(AT_FDCWD, a->paths[f], e)) == -1) {
 		e->class = ERR_SYSTEM;
 		return -1;
 	}
@@ -99,15 +102,18 @@ archive_need_folder(struct archive *a, enum folder f, struct err *e)
 static bool
 is_edited(const char *stored, size_t len, const char *hint)
 {
-	return hint != NULL ? strcmp(hint, "edited") == 0 : len >= 4 && memcmp(stored, "edi_", 4) == 0;
+	return hint != NULL ? strcmp(hint, "edited") == 0
+			    : len >= 4 && memcmp(stored, "edi_", 4) == 0;
 }
 
 char *
-archive_path(const struct archive *a, const char *stored, size_t len, const char *hint, size_t *path_len, struct err *e)
+archive_path(const struct archive *a, const char *stored, size_t len, const char *hint,
+    size_t *path_len, struct err *e)
 {
 	struct buf path = {0};
 
-	if (buf_adds(&path, a->paths[is_edited(stored, len, hint) ? FOLDER_EDITED : FOLDER_RAW], e) == -1 ||
+	if (buf_adds(&path, a->paths[is_edited(stored, len, hint) ? FOLDER_EDITED : FOLDER_RAW],
+		e) == -1 ||
 	    buf_add(&path, "/", 1, e) == -1 || buf_add(&path, stored, len, e) == -1) {
 		buf_free(&path);
 		return NULL;
@@ -117,11 +123,12 @@ archive_path(const struct archive *a, const char *stored, size_t len, const char
 }
 
 int
-archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint, enum folder *f,
-    struct stat *st, struct err *e)
+archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint,
+    enum folder *f, struct stat *st, struct err *e)
 {
 	bool edited_first = is_edited(stored, len, hint);
-	enum folder order[2] = {edited_first ? FOLDER_EDITED : FOLDER_RAW, edited_first ? FOLDER_RAW : FOLDER_EDITED};
+	enum folder order[2] = {
+	    edited_first ? FOLDER_EDITED : FOLDER_RAW, edited_first ? FOLDER_RAW : FOLDER_EDITED};
 
 	*f = order[0];
 	if (memchr(stored, '\0', len) != NULL || len == 0)
@@ -163,8 +170,8 @@ archive_stored_name(const struct archive *a, const char *path)
 		return NULL;
 	if (stat(folder, &named) == 0)
 		for (int f = FOLDER_RAW; f <= FOLDER_EDITED && !ours; f++)
-			ours = a->folders[f] != -1 && fstat(a->folders[f], &own) == 0 && own.st_dev == named.st_dev &&
-			    own.st_ino == named.st_ino;
+			ours = a->folders[f] != -1 && fstat(a->folders[f], &own) == 0 &&
+			       own.st_dev == named.st_dev && own.st_ino == named.st_ino;
 	free(folder);
 	return ours ? slash + 1 : below;
 }
@@ -180,7 +187,9 @@ check_space(const struct archive *a, int fd, const char *what, uint64_t bytes, s
 	if (io_free_bytes(fd, &left, e) == -1)
 		return -1;
 	if (!mem_add(bytes, least, &need) || left < need)
-		return err_item(e, P_NO_SPACE, "%s has %llu MiB free; %llu MiB for this and %llu MiB to be kept free (%s) are needed",
+		return err_item(e, P_NO_SPACE,
+		    "%s has %llu MiB free; %llu MiB for this and %llu MiB to be kept free (%s) are "
+		    "needed",
 		    what, (unsigned long long)(left / MIB), (unsigned long long)(bytes / MIB + 1),
 		    (unsigned long long)(least / MIB), config_name(CONFIG_MIN_FREE_MB));
 	return 0;
@@ -192,7 +201,8 @@ archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct
 	uint64_t limit = (uint64_t)config_int(a->config, CONFIG_MAX_SIZE_MB) * MIB;
 
 	if (bytes > limit)
-		return err_item(e, P_TOO_LARGE, "%llu bytes are more than the limit of %lld MiB (%s, from %s)",
+		return err_item(e, P_TOO_LARGE,
+		    "%llu bytes are more than the limit of %lld MiB (%s, from %s)",
 		    (unsigned long long)bytes, (long long)config_int(a->config, CONFIG_MAX_SIZE_MB),
 		    config_name(CONFIG_MAX_SIZE_MB), config_origin(a->config, CONFIG_MAX_SIZE_MB));
 	return check_space(a, a->folders[f], a->paths[f], bytes, e);
@@ -202,7 +212,9 @@ int
 archive_preflight_catalogue(const struct archive *a, uint64_t bytes, struct err *e)
 {
 	const char *slash = strrchr(a->catalogue_opts.path, '/');
-	char *folder = slash == NULL ? mem_str(".", e) : mem_bytes(a->catalogue_opts.path, (size_t)(slash - a->catalogue_opts.path) + 1, e);
+	char *folder = slash == NULL ? mem_str(".", e)
+				     : mem_bytes(a->catalogue_opts.path,
+					   (size_t)(slash - a->catalogue_opts.path) + 1, e);
 	int fd = folder == NULL ? -1 : io_open_dir(AT_FDCWD, folder, e);
 	int rc = fd == -1 ? -1 : check_space(a, fd, folder, bytes, e);
 

@@ -1,7 +1,8 @@
 /*
  * archive: the tree that a tool works in: root, configuration, folders, catalogue, volume.
  *
- * The root is the current folder (the tools change into -C first), so every relative path is relative to it.
+ * The root is the current folder (the tools change into -C first), so every relative path is
+ * relative to it.
  */
 #ifndef REC_ARCHIVE_H
 #define REC_ARCHIVE_H
@@ -20,15 +21,17 @@ enum folder { FOLDER_RAW, FOLDER_EDITED, FOLDER_TEMP, FOLDER_BACKUP, FOLDERS };
 struct archive {
 	struct config *config;
 	struct catalogue *catalogue;
-	struct catalogue_opts catalogue_opts; /* to open another connection with; borrows from config */
-	int folders[FOLDERS];		      /* descriptors; -1: absent */
-	const char *paths[FOLDERS];	      /* as configured; borrowed */
-	char *journal_path;		      /* the database's folder + "/journal" */
-	int journal;			      /* descriptor, or -1: absent */
+	/* To open another connection with; borrows from config. */
+	struct catalogue_opts catalogue_opts;
+	int folders[FOLDERS];	    /* descriptors; -1: absent */
+	const char *paths[FOLDERS]; /* as configured; borrowed */
+	char *journal_path;	    /* the database's folder + "/journal" */
+	int journal;		    /* descriptor, or -1: absent */
 };
 
 /* Opens an archive. `environment` is what -E said, or NULL; `stop` as in catalogue_opts. */
-int archive_open(struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e);
+int archive_open(
+    struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e);
 void archive_close(struct archive *a);
 
 /* raw edited temp backup */
@@ -37,29 +40,29 @@ const char *archive_folder_name(enum folder f);
 int archive_need_folder(struct archive *a, enum folder f, struct err *e);
 
 /*
- * Finds the file of a stored name (not trusted, may hold anything) beneath raw or edited. 0 with *f and *st;
- * -1 with an ERR_ITEM: missing (with *f where it would be), unsafe_path, denied. `hint` is the folder
- * recorded for it, or NULL.
+ * Finds the file of a stored name (not trusted, may hold anything) beneath raw or edited. 0 with *f
+ * and *st; -1 with an ERR_ITEM: missing (with *f where it would be), unsafe_path, denied. `hint` is
+ * the folder recorded for it, or NULL.
  */
-int archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint, enum folder *f,
-    struct stat *st, struct err *e);
+int archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint,
+    enum folder *f, struct stat *st, struct err *e);
 
 /*
- * The path of a stored name as records show it, for the caller to free; *path_len bytes, since a stored name may
- * hold anything. hint as in archive_locate. NULL and *e.
+ * The path of a stored name as records show it, for the caller to free; *path_len bytes, since a
+ * stored name may hold anything. hint as in archive_locate. NULL and *e.
  */
-char *archive_path(const struct archive *a, const char *stored, size_t len, const char *hint, size_t *path_len,
-    struct err *e);
+char *archive_path(const struct archive *a, const char *stored, size_t len, const char *hint,
+    size_t *path_len, struct err *e);
 
 /*
- * The stored name in a path that a user or a record names: of a path right in raw or edited (by the folder's
- * identity, not its spelling). Borrowed from path, or NULL when the path lies elsewhere.
+ * The stored name in a path that a user or a record names: of a path right in raw or edited (by the
+ * folder's identity, not its spelling). Borrowed from path, or NULL when the path lies elsewhere.
  */
 const char *archive_stored_name(const struct archive *a, const char *path);
 
 /*
- * Pre-flight for `bytes` more in a folder: ERR_ITEM with too_large (above the environment's size limit;
- * bytes is one file's) or no_space (the environment's minimum would be touched).
+ * Pre-flight for `bytes` more in a folder: ERR_ITEM with too_large (above the environment's size
+ * limit; bytes is one file's) or no_space (the environment's minimum would be touched).
  */
 int archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct err *e);
 /* The same for the database and its journals: -1 with ERR_SYSTEM, no_space. */

@@ -1,13 +1,14 @@
 /*
  * One connection to the archive's database.
  *
- * Reading must leave the archive as it was found, and SQLite's WAL mode makes that delicate: a connection
- * that is opened read-only leaves -shm and -wal files behind, and one that may write checkpoints another
- * program's WAL when it closes. So a connection for reading is opened for writing where the folder allows
- * it, forbids itself every write (query_only), and does not checkpoint on close. Where a WAL lies without
- * its -shm (a copied archive), the index is kept in memory (exclusive locking), so that none appears; the
- * connections of one tool share a cache then, or they would lock each other out.
- * Where the folder cannot be written and no WAL is there, the file is read as immutable.
+ * Reading must leave the archive as it was found, and SQLite's WAL mode makes that delicate: a
+ * connection that is opened read-only leaves -shm and -wal files behind, and one that may write
+ * checkpoints another program's WAL when it closes. So a connection for reading is opened for
+ * writing where the folder allows it, forbids itself every write (query_only), and does not
+ * checkpoint on close. Where a WAL lies without its -shm (a copied archive), the index is kept in
+ * memory (exclusive locking), so that none appears; the connections of one tool share a cache then,
+ * or they would lock each other out. Where the folder cannot be written and no WAL is there, the
+ * file is read as immutable.
  */
 #include "catalogue_db.h"
 
@@ -41,8 +42,8 @@ catalogue_error(struct catalogue *c, const char *what, struct err *e)
 		if (c->o.stop != NULL && atomic_load(c->o.stop) != 0)
 			return err_set(e, ERR_STOPPED, NULL, "stopped");
 		return err_set(e, ERR_BUSY, P_BUSY,
-		    "%s: another program has been writing to it for %lld s; try again later", c->o.path,
-		    (long long)(c->o.timeout_s * (1 + c->o.retries)));
+		    "%s: another program has been writing to it for %lld s; try again later",
+		    c->o.path, (long long)(c->o.timeout_s * (1 + c->o.retries)));
 	case SQLITE_INTERRUPT:
 		return err_set(e, ERR_STOPPED, NULL, "stopped");
 	case SQLITE_CORRUPT:
@@ -65,7 +66,8 @@ catalogue_error(struct catalogue *c, const char *what, struct err *e)
 	return -1;
 }
 
-/* Called by SQLite while a lock is held by somebody else: waits a little, until the profile's time is up. */
+/* Called by SQLite while a lock is held by somebody else: waits a little, until the profile's time
+ * is up. */
 static int
 on_busy(void *arg, int count)
 {
@@ -108,7 +110,9 @@ catalogue_stmt(struct catalogue *c, const char *sql, struct err *e)
 		return NULL;
 	}
 	/* The first place whose statement nobody is stepping. */
-	for (i = 0; i < c->cached && c->cached == CATALOGUE_STATEMENTS && sqlite3_stmt_busy(c->cache[i].stmt); i++)
+	for (i = 0; i < c->cached && c->cached == CATALOGUE_STATEMENTS &&
+		    sqlite3_stmt_busy(c->cache[i].stmt);
+	     i++)
 		;
 	i = c->cached < CATALOGUE_STATEMENTS ? c->cached++ : i % CATALOGUE_STATEMENTS;
 	if (c->cache[i].sql != NULL) {
@@ -155,15 +159,17 @@ drop_statements(struct catalogue *c)
 int
 catalogue_exec(struct catalogue *c, const char *sql, struct err *e)
 {
-	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : catalogue_error(c, "changing it", e);
+	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK
+		   ? 0
+		   : catalogue_error(c, "changing it", e);
 }
 
 int
 catalogue_begin(struct catalogue *c, struct err *e)
 {
 	return sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK
-	    ? 0
-	    : catalogue_error(c, "beginning to write", e);
+		   ? 0
+		   : catalogue_error(c, "beginning to write", e);
 }
 
 int
@@ -246,48 +252,54 @@ single(struct catalogue *c, const char *sql, int64_t *n, char *text, size_t size
 static int
 find_shape(struct catalogue *c, struct err *e)
 {
-	static const char *const oldest[] = {"id", "filename", "title", "duration", "status", "created_at", NULL};
-	static const char *const current[] = {"stored_filename", "filesize_bytes", "mime_type", "checksum",
-	    "sync_status", "last_synced_at", "modified_at", NULL};
-	static const char *const progress[] = {"started_iso", "finished_iso", "uploaded_bytes", "total_bytes",
-	    "cancel_requested", NULL};
+	static const char *const oldest[] = {
+	    "id", "filename", "title", "duration", "status", "created_at", NULL};
+	static const char *const current[] = {"stored_filename", "filesize_bytes", "mime_type",
+	    "checksum", "sync_status", "last_synced_at", "modified_at", NULL};
+	static const char *const progress[] = {"started_iso", "finished_iso", "uploaded_bytes",
+	    "total_bytes", "cancel_requested", NULL};
 	struct catalogue_shape *sh = &c->shape;
 	int recordings, base, cur, jobs, prog, alembic, toolkit;
 	int64_t version = 0;
 
 	*sh = (struct catalogue_shape){0};
-	if ((recordings = has_table(c, "recordings", e)) == -1 || (jobs = has_table(c, "jobs", e)) == -1 ||
-	    (alembic = has_table(c, "alembic_version", e)) == -1 || (toolkit = has_table(c, "rec_schema", e)) == -1)
+	if ((recordings = has_table(c, "recordings", e)) == -1 ||
+	    (jobs = has_table(c, "jobs", e)) == -1 ||
+	    (alembic = has_table(c, "alembic_version", e)) == -1 ||
+	    (toolkit = has_table(c, "rec_schema", e)) == -1)
 		return -1;
 	if (!recordings)
-		return err_set(e, ERR_CATALOGUE, NULL, "%s: has no table \"recordings\": not an archive's database",
-		    c->o.path);
+		return err_set(e, ERR_CATALOGUE, NULL,
+		    "%s: has no table \"recordings\": not an archive's database", c->o.path);
 	if ((base = has_columns(c, "recordings", oldest, e)) == -1 ||
 	    (cur = has_columns(c, "recordings", current, e)) == -1 ||
 	    (prog = has_columns(c, "jobs", progress, e)) == -1)
 		return -1;
 	if (!base)
 		return err_set(e, ERR_CATALOGUE, NULL,
-		    "%s: the table \"recordings\" lacks columns that every archive has: not an archive's database",
+		    "%s: the table \"recordings\" lacks columns that every archive has: not an "
+		    "archive's database",
 		    c->o.path);
-	if (alembic && single(c, sql_alembic_get, NULL, sh->alembic_version, sizeof sh->alembic_version, e) == -1)
+	if (alembic && single(c, sql_alembic_get, NULL, sh->alembic_version,
+			   sizeof sh->alembic_version, e) == -1)
 		return -1;
 	if (toolkit && single(c, sql_schema_version, &version, NULL, 0, e) == -1)
 		return -1;
 	if (version > CATALOGUE_VERSION)
 		return err_set(e, ERR_CATALOGUE, NULL,
-		    "%s: is of version %lld of the toolkit's tables, this tool knows %d: install the newer rectools",
+		    "%s: is of version %lld of the toolkit's tables, this tool knows %d: install "
+		    "the newer rectools",
 		    c->o.path, (long long)version, CATALOGUE_VERSION);
 	sh->current_columns = cur == 1;
 	sh->jobs = jobs == 1;
 	sh->jobs_progress = jobs == 1 && prog == 1;
 	sh->alembic = alembic == 1;
 	sh->toolkit_version = (int)version;
-	sh->name = !cur ? "cabc59ea0c9d"
-	    : !alembic  ? "unversioned"
-	    : !jobs     ? "4ae620c1c938"
-	    : !prog     ? "0001_create_recordings_and_jobs"
-			: "0002_add_job_progress_columns";
+	sh->name = !cur	      ? "cabc59ea0c9d"
+		   : !alembic ? "unversioned"
+		   : !jobs    ? "4ae620c1c938"
+		   : !prog    ? "0001_create_recordings_and_jobs"
+			      : "0002_add_job_progress_columns";
 	return 0;
 }
 
@@ -295,17 +307,22 @@ find_shape(struct catalogue *c, struct err *e)
 static int
 make_views(struct catalogue *c, struct err *e)
 {
-	char *raw = sqlite3_mprintf("%Q", c->o.raw_path), *edited = sqlite3_mprintf("%Q", c->o.edited_path);
+	char *raw = sqlite3_mprintf("%Q", c->o.raw_path),
+	     *edited = sqlite3_mprintf("%Q", c->o.edited_path);
 	char *view = NULL;
 	int rc = -1;
 
-	if (raw == NULL || edited == NULL || (view = mem_fmt(e, sql_view_recording, raw, edited)) == NULL) {
+	if (raw == NULL || edited == NULL ||
+	    (view = mem_fmt(e, sql_view_recording, raw, edited)) == NULL) {
 		err_nomem(e);
 		goto out;
 	}
 	if (catalogue_exec(c, sql_drop_views, e) == -1 ||
-	    catalogue_exec(c, c->shape.current_columns ? sql_view_app_current : sql_view_app_oldest, e) == -1 ||
-	    catalogue_exec(c, c->shape.toolkit_version > 0 ? sql_view_toolkit_present : sql_view_toolkit_absent, e) == -1 ||
+	    catalogue_exec(c, c->shape.current_columns ? sql_view_app_current : sql_view_app_oldest,
+		e) == -1 ||
+	    catalogue_exec(c,
+		c->shape.toolkit_version > 0 ? sql_view_toolkit_present : sql_view_toolkit_absent,
+		e) == -1 ||
 	    catalogue_exec(c, view, e) == -1)
 		goto out;
 	rc = 0;
@@ -338,8 +355,8 @@ has_side_file(const char *path, const char *suffix)
 	char name[4096];
 	struct stat st;
 
-	return snprintf(name, sizeof name, "%s%s", path, suffix) < (int)sizeof name && stat(name, &st) == 0 &&
-	    st.st_size > 0;
+	return snprintf(name, sizeof name, "%s%s", path, suffix) < (int)sizeof name &&
+	       stat(name, &st) == 0 && st.st_size > 0;
 }
 
 /* The database as a file that cannot change: of a folder that cannot be written. */
@@ -350,12 +367,14 @@ open_immutable(struct catalogue *c, struct err *e)
 	int rc = buf_adds(&uri, "file:", e);
 
 	for (const char *p = c->o.path; *p != '\0' && rc == 0; p++)
-		rc = strchr("?#%", *p) != NULL ? buf_addf(&uri, e, "%%%02x", (unsigned char)*p) : buf_add(&uri, p, 1, e);
+		rc = strchr("?#%", *p) != NULL ? buf_addf(&uri, e, "%%%02x", (unsigned char)*p)
+					       : buf_add(&uri, p, 1, e);
 	if (rc == 0)
 		rc = buf_adds(&uri, "?immutable=1", e);
 	if (rc == 0) {
 		sqlite3_close(c->db);
-		if (sqlite3_open_v2(uri.data, &c->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+		if (sqlite3_open_v2(uri.data, &c->db,
+			SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
 			NULL) != SQLITE_OK)
 			rc = catalogue_error(c, "opening it", e);
 	}
@@ -370,12 +389,15 @@ open_db(struct catalogue *c, struct err *e)
 
 	if (access(c->o.path, F_OK) == -1)
 		return err_set(e, ERR_CATALOGUE, NULL,
-		    "%s: %s: no archive here; name its root with -C (or REC_ROOT)", c->o.path, strerror(errno));
+		    "%s: %s: no archive here; name its root with -C (or REC_ROOT)", c->o.path,
+		    strerror(errno));
 	if (sqlite3_open_v2(c->o.path, &c->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (!c->o.write && lone_wal ? SQLITE_OPEN_SHAREDCACHE : 0),
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+		    (!c->o.write && lone_wal ? SQLITE_OPEN_SHAREDCACHE : 0),
 		NULL) != SQLITE_OK)
 		return catalogue_error(c, "opening it", e);
-	if (!c->o.write && (sqlite3_db_readonly(c->db, "main") == 1 || access(c->o.path, W_OK) == -1) &&
+	if (!c->o.write &&
+	    (sqlite3_db_readonly(c->db, "main") == 1 || access(c->o.path, W_OK) == -1) &&
 	    !has_side_file(c->o.path, "-wal") && open_immutable(c, e) == -1)
 		return -1;
 	sqlite3_extended_result_codes(c->db, 1);
@@ -386,10 +408,14 @@ open_db(struct catalogue *c, struct err *e)
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	if (!c->o.write)
-		sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_side_file(c->o.path, "-wal"), NULL);
-	if (!c->o.write && lone_wal && catalogue_exec(c, "PRAGMA locking_mode = EXCLUSIVE", e) == -1)
+		sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+		    has_side_file(c->o.path, "-wal"), NULL);
+	if (!c->o.write && lone_wal &&
+	    catalogue_exec(c, "PRAGMA locking_mode = EXCLUSIVE", e) == -1)
 		return -1;
-	if (catalogue_exec(c, "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;", e) == -1)
+	if (catalogue_exec(c,
+		"PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;",
+		e) == -1)
 		return -1;
 	return c->o.write ? catalogue_exec(c, "PRAGMA journal_mode = WAL", e) : 0;
 }
@@ -405,8 +431,8 @@ catalogue_open(const struct catalogue_opts *o, struct err *e)
 	c->o.path = mem_str(o->path, e);
 	c->o.raw_path = mem_str(o->raw_path, e);
 	c->o.edited_path = mem_str(o->edited_path, e);
-	if (c->o.path == NULL || c->o.raw_path == NULL || c->o.edited_path == NULL || open_db(c, e) == -1 ||
-	    find_shape(c, e) == -1 || make_views(c, e) == -1 ||
+	if (c->o.path == NULL || c->o.raw_path == NULL || c->o.edited_path == NULL ||
+	    open_db(c, e) == -1 || find_shape(c, e) == -1 || make_views(c, e) == -1 ||
 	    (!o->write && catalogue_exec(c, "PRAGMA query_only = ON", e) == -1)) {
 		catalogue_close(c);
 		return NULL;
@@ -431,8 +457,8 @@ catalogue_close(struct catalogue *c)
 
 /* {"name": "…"}: a value that JSON has no exact form for. */
 static int
-put_wrapped(struct json *row, const char *column, const char *name, const void *p, size_t len, bool as_hex,
-    struct err *e)
+put_wrapped(struct json *row, const char *column, const char *name, const void *p, size_t len,
+    bool as_hex, struct err *e)
 {
 	struct json *o = json_new_object(e);
 	char *hex = as_hex ? mem_new(len + 1, 2, e) : NULL;
@@ -441,7 +467,8 @@ put_wrapped(struct json *row, const char *column, const char *name, const void *
 	if (o != NULL && (hex != NULL || !as_hex)) {
 		if (as_hex)
 			hash_hex(p, len, hex);
-		rc = json_put_str(o, name, as_hex ? hex : p, e) == 0 ? json_put(row, column, o, e) : -1;
+		rc = json_put_str(o, name, as_hex ? hex : p, e) == 0 ? json_put(row, column, o, e)
+								     : -1;
 	}
 	free(hex);
 	return rc;
@@ -459,8 +486,9 @@ put_value(struct json *row, const char *column, sqlite3_stmt *s, int i, struct e
 		return json_put_int(row, column, sqlite3_column_int64(s, i), e);
 	case SQLITE_FLOAT:
 		d = sqlite3_column_double(s, i);
-		return isfinite(d) ? json_put_real(row, column, d, e)
-				   : put_wrapped(row, column, "real", d > 0 ? "inf" : "-inf", 0, false, e);
+		return isfinite(d)
+			   ? json_put_real(row, column, d, e)
+			   : put_wrapped(row, column, "real", d > 0 ? "inf" : "-inf", 0, false, e);
 	case SQLITE_TEXT:
 		text = (const char *)sqlite3_column_text(s, i);
 		len = (size_t)sqlite3_column_bytes(s, i);
@@ -469,7 +497,8 @@ put_value(struct json *row, const char *column, sqlite3_stmt *s, int i, struct e
 		return put_wrapped(row, column, "text_hex", text, len, true, e);
 	case SQLITE_BLOB:
 		text = sqlite3_column_blob(s, i);
-		return put_wrapped(row, column, "blob_hex", text, (size_t)sqlite3_column_bytes(s, i), true, e);
+		return put_wrapped(
+		    row, column, "blob_hex", text, (size_t)sqlite3_column_bytes(s, i), true, e);
 	default:
 		return json_put_null(row, column, e);
 	}
@@ -494,7 +523,8 @@ bind_value(struct catalogue *c, sqlite3_stmt *s, int i, const struct json *v, st
 		break;
 	case JSON_KIND_REAL:
 		if (!json_to_real(v, &d))
-			return err_set(e, ERR_CATALOGUE, NULL, "a number in the journal fits no column");
+			return err_set(
+			    e, ERR_CATALOGUE, NULL, "a number in the journal fits no column");
 		rc = sqlite3_bind_double(s, i, d);
 		break;
 	case JSON_KIND_STR:
@@ -502,23 +532,28 @@ bind_value(struct catalogue *c, sqlite3_stmt *s, int i, const struct json *v, st
 		rc = sqlite3_bind_text64(s, i, text, len, SQLITE_TRANSIENT, SQLITE_UTF8);
 		break;
 	case JSON_KIND_OBJECT:
-		if (json_first(v, &name, &inner) == NULL || (text = json_to_str(inner, &len)) == NULL)
-			return err_set(e, ERR_CATALOGUE, NULL, "a value in the journal is malformed");
+		if (json_first(v, &name, &inner) == NULL ||
+		    (text = json_to_str(inner, &len)) == NULL)
+			return err_set(
+			    e, ERR_CATALOGUE, NULL, "a value in the journal is malformed");
 		if (strcmp(name, "real") == 0) {
 			rc = sqlite3_bind_double(s, i, text[0] == '-' ? -INFINITY : INFINITY);
 			break;
 		}
 		if (strcmp(name, "text_hex") != 0 && strcmp(name, "blob_hex") != 0)
-			return err_set(e, ERR_CATALOGUE, NULL, "a value in the journal is malformed");
+			return err_set(
+			    e, ERR_CATALOGUE, NULL, "a value in the journal is malformed");
 		if ((bytes = mem_new(len / 2 + 1, 1, e)) == NULL)
 			return -1;
 		if (hash_unhex(text, len, bytes) == -1) {
 			free(bytes);
-			return err_set(e, ERR_CATALOGUE, NULL, "a value in the journal is not hexadecimal");
+			return err_set(
+			    e, ERR_CATALOGUE, NULL, "a value in the journal is not hexadecimal");
 		}
 		rc = strcmp(name, "text_hex") == 0
-		    ? sqlite3_bind_text64(s, i, (char *)bytes, len / 2, SQLITE_TRANSIENT, SQLITE_UTF8)
-		    : sqlite3_bind_blob64(s, i, bytes, len / 2, SQLITE_TRANSIENT);
+			 ? sqlite3_bind_text64(
+			       s, i, (char *)bytes, len / 2, SQLITE_TRANSIENT, SQLITE_UTF8)
+			 : sqlite3_bind_blob64(s, i, bytes, len / 2, SQLITE_TRANSIENT);
 		free(bytes);
 		break;
 	default:
@@ -529,8 +564,8 @@ bind_value(struct catalogue *c, sqlite3_stmt *s, int i, const struct json *v, st
 }
 
 int
-catalogue_row_get(struct catalogue *c, const char *table, const char *key, int64_t id, struct json **row,
-    struct err *e)
+catalogue_row_get(struct catalogue *c, const char *table, const char *key, int64_t id,
+    struct json **row, struct err *e)
 {
 	char sql[256];
 	sqlite3_stmt *s;
@@ -539,7 +574,8 @@ catalogue_row_get(struct catalogue *c, const char *table, const char *key, int64
 	*row = NULL;
 	if (rc != 1)
 		return rc;
-	sqlite3_snprintf(sizeof sql, sql, "SELECT * FROM main.\"%w\" WHERE \"%w\" = ?1", table, key);
+	sqlite3_snprintf(
+	    sizeof sql, sql, "SELECT * FROM main.\"%w\" WHERE \"%w\" = ?1", table, key);
 	if ((s = catalogue_stmt(c, sql, e)) == NULL)
 		return -1;
 	sqlite3_bind_int64(s, 1, id);
@@ -562,28 +598,33 @@ catalogue_row_get(struct catalogue *c, const char *table, const char *key, int64
 static bool
 unchanged(const struct json *v, const struct json *old)
 {
-	return json_kind(v) == JSON_KIND_NULL ? old == NULL || json_kind(old) == JSON_KIND_NULL : json_same(v, old);
+	return json_kind(v) == JSON_KIND_NULL ? old == NULL || json_kind(old) == JSON_KIND_NULL
+					      : json_same(v, old);
 }
 
-/* The text of an INSERT or UPDATE over the columns of `after` that differ from `before`: their number. */
+/* The text of an INSERT or UPDATE over the columns of `after` that differ from `before`: their
+ * number. */
 static int
-put_sql(struct buf *sql, const char *table, const char *key, const struct json *before, const struct json *after,
-    struct err *e)
+put_sql(struct buf *sql, const char *table, const char *key, const struct json *before,
+    const struct json *after, struct err *e)
 {
 	struct json *v;
 	const char *column;
 	char *piece;
 	int n = 0, rc = 0;
 
-	piece = sqlite3_mprintf(before == NULL ? "INSERT INTO main.\"%w\" (" : "UPDATE main.\"%w\" SET ", table);
+	piece = sqlite3_mprintf(
+	    before == NULL ? "INSERT INTO main.\"%w\" (" : "UPDATE main.\"%w\" SET ", table);
 	rc = piece == NULL ? err_nomem(e) : buf_adds(sql, piece, e);
 	sqlite3_free(piece);
-	for (void *it = json_first(after, &column, &v); it != NULL && rc == 0; it = json_next(after, it, &column, &v)) {
+	for (void *it = json_first(after, &column, &v); it != NULL && rc == 0;
+	     it = json_next(after, it, &column, &v)) {
 		if (before != NULL && unchanged(v, json_get(before, column)))
 			continue;
 		n++;
-		piece = before == NULL ? sqlite3_mprintf("%s\"%w\"", n > 1 ? ", " : "", column)
-				       : sqlite3_mprintf("%s\"%w\" = ?%d", n > 1 ? ", " : "", column, n + 1);
+		piece = before == NULL
+			    ? sqlite3_mprintf("%s\"%w\"", n > 1 ? ", " : "", column)
+			    : sqlite3_mprintf("%s\"%w\" = ?%d", n > 1 ? ", " : "", column, n + 1);
 		rc = piece == NULL ? err_nomem(e) : buf_adds(sql, piece, e);
 		sqlite3_free(piece);
 	}
@@ -602,8 +643,8 @@ put_sql(struct buf *sql, const char *table, const char *key, const struct json *
 }
 
 int
-catalogue_row_put(struct catalogue *c, const char *table, const char *key, int64_t id, const struct json *before,
-    const struct json *after, struct err *e)
+catalogue_row_put(struct catalogue *c, const char *table, const char *key, int64_t id,
+    const struct json *before, const struct json *after, struct err *e)
 {
 	struct buf sql = {0};
 	sqlite3_stmt *s = NULL;
@@ -613,7 +654,8 @@ catalogue_row_put(struct catalogue *c, const char *table, const char *key, int64
 	int i = 1, n, rc = -1;
 
 	if (after == NULL) {
-		sqlite3_snprintf(sizeof drop, drop, "DELETE FROM main.\"%w\" WHERE \"%w\" = ?1", table, key);
+		sqlite3_snprintf(
+		    sizeof drop, drop, "DELETE FROM main.\"%w\" WHERE \"%w\" = ?1", table, key);
 		if ((s = catalogue_stmt(c, drop, e)) != NULL) {
 			sqlite3_bind_int64(s, 1, id);
 			rc = catalogue_step(c, s, e);
@@ -628,7 +670,8 @@ catalogue_row_put(struct catalogue *c, const char *table, const char *key, int64
 		goto out;
 	if (before != NULL)
 		sqlite3_bind_int64(s, 1, id);
-	for (void *it = json_first(after, &column, &v); it != NULL; it = json_next(after, it, &column, &v)) {
+	for (void *it = json_first(after, &column, &v); it != NULL;
+	     it = json_next(after, it, &column, &v)) {
 		if (before != NULL && unchanged(v, json_get(before, column)))
 			continue;
 		if (bind_value(c, s, ++i, v, e) == -1)
@@ -682,7 +725,8 @@ catalogue_count_values(struct catalogue *c, const char *table, const char *colum
 	switch (catalogue_step(c, s, e)) {
 	case 1:
 		has_default = sqlite3_column_text(s, 0) != NULL &&
-		    mem_parse_i64((const char *)sqlite3_column_text(s, 0), INT64_MIN, INT64_MAX, &fallback);
+			      mem_parse_i64((const char *)sqlite3_column_text(s, 0), INT64_MIN,
+				  INT64_MAX, &fallback);
 		break;
 	case -1:
 		return -1;
@@ -690,7 +734,8 @@ catalogue_count_values(struct catalogue *c, const char *table, const char *colum
 		break;
 	}
 	sqlite3_reset(s);
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" IS NOT NULL AND (%d OR \"%w\" <> %lld)",
+	sqlite3_snprintf(sizeof sql, sql,
+	    "SELECT count(*) FROM main.\"%w\" WHERE \"%w\" IS NOT NULL AND (%d OR \"%w\" <> %lld)",
 	    table, column, !has_default, column, (long long)fallback);
 	return single(c, sql, &n, NULL, 0, e) == -1 ? -1 : n;
 }
@@ -771,10 +816,11 @@ fill_row(sqlite3_stmt *s, struct catalogue_row *r, struct err *e)
 	    .seen_size_bytes = int_or_unknown(s, 12),
 	    .settled = sqlite3_column_int(s, 14) != 0,
 	};
-	if ((r->stored = mem_bytes(stored, r->stored_len, e)) == NULL || copy_text(s, 3, &r->checksum, e) == -1 ||
-	    copy_text(s, 5, &r->folder, e) == -1 || copy_text(s, 7, &r->mtime, e) == -1 ||
-	    copy_text(s, 8, &r->sha256, e) == -1 || copy_text(s, 9, &r->prober, e) == -1 ||
-	    copy_text(s, 10, &r->problem_code, e) == -1 || copy_text(s, 11, &r->problem_message, e) == -1 ||
+	if ((r->stored = mem_bytes(stored, r->stored_len, e)) == NULL ||
+	    copy_text(s, 3, &r->checksum, e) == -1 || copy_text(s, 5, &r->folder, e) == -1 ||
+	    copy_text(s, 7, &r->mtime, e) == -1 || copy_text(s, 8, &r->sha256, e) == -1 ||
+	    copy_text(s, 9, &r->prober, e) == -1 || copy_text(s, 10, &r->problem_code, e) == -1 ||
+	    copy_text(s, 11, &r->problem_message, e) == -1 ||
 	    copy_text(s, 13, &r->seen_mtime, e) == -1) {
 		catalogue_row_free(r);
 		return -1;
@@ -783,7 +829,8 @@ fill_row(sqlite3_stmt *s, struct catalogue_row *r, struct err *e)
 }
 
 int
-catalogue_rows(struct catalogue *c, int64_t after_id, int n, struct catalogue_row *rows, struct err *e)
+catalogue_rows(
+    struct catalogue *c, int64_t after_id, int n, struct catalogue_row *rows, struct err *e)
 {
 	sqlite3_stmt *s = catalogue_stmt(c, sql_rows_page, e);
 	int got = 0, rc;
@@ -852,7 +899,8 @@ find_id(struct catalogue *c, const char *sql, const char *p, size_t len, int64_t
 }
 
 int
-catalogue_find_stored(struct catalogue *c, const char *stored, size_t len, int64_t *id, struct err *e)
+catalogue_find_stored(
+    struct catalogue *c, const char *stored, size_t len, int64_t *id, struct err *e)
 {
 	int rc = find_id(c, sql_id_by_measured_name, stored, len, id, e);
 
@@ -896,7 +944,8 @@ catalogue_count(struct catalogue *c, struct catalogue_counts *n, struct err *e)
 }
 
 int
-catalogue_volume(struct catalogue *c, const char *folder, char filesystem[40], int64_t *inode, struct err *e)
+catalogue_volume(
+    struct catalogue *c, const char *folder, char filesystem[40], int64_t *inode, struct err *e)
 {
 	sqlite3_stmt *s;
 	int rc;

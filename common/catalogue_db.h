@@ -14,7 +14,7 @@ struct catalogue {
 	sqlite3 *db;
 	struct catalogue_opts o; /* strings are copies */
 	struct catalogue_shape shape;
-	int64_t deadline_ns;	 /* of the wait for a lock that is going on */
+	int64_t deadline_ns; /* of the wait for a lock that is going on */
 	struct {
 		char *sql;
 		sqlite3_stmt *stmt;
@@ -22,7 +22,8 @@ struct catalogue {
 	unsigned cached;
 };
 
-/* The prepared statement of a text, reset and without bindings; kept for the next time. NULL and *e. */
+/* The prepared statement of a text, reset and without bindings; kept for the next time. NULL and
+ * *e. */
 sqlite3_stmt *catalogue_stmt(struct catalogue *c, const char *sql, struct err *e);
 /* SQLITE_ROW → 1, SQLITE_DONE → 0, else -1 and *e. Arms the wait for locks. */
 int catalogue_step(struct catalogue *c, sqlite3_stmt *s, struct err *e);

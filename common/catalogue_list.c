@@ -1,10 +1,10 @@
 /*
  * Records out of the catalogue, and the one place where a user's SQL runs.
  *
- * The expression of --where stands in parentheses in a SELECT over the view `recording`. What keeps it an
- * expression is not its text but the authorizer: reading is allowed of the view's columns only (the tables
- * below are read in the name of the views), functions must be built-in scalars, sub-queries and everything
- * that is not reading are refused. The connection is for reading anyway.
+ * The expression of --where stands in parentheses in a SELECT over the view `recording`. What keeps
+ * it an expression is not its text but the authorizer: reading is allowed of the view's columns
+ * only (the tables below are read in the name of the views), functions must be built-in scalars,
+ * sub-queries and everything that is not reading are refused. The connection is for reading anyway.
  */
 #include "catalogue_db.h"
 
@@ -23,14 +23,40 @@ static const struct {
 	const char *name;
 	enum kind kind;
 } keys[] = {
-    {"id", INTEGER}, {"path", BYTES}, {"filename", BYTES}, {"stored_filename", BYTES}, {"title", BYTES},
-    {"status", TEXT}, {"sync_status", TEXT}, {"created_at", TEXT}, {"size_bytes", INTEGER}, {"mtime", TEXT},
-    {"container", TEXT}, {"codec", TEXT}, {"mime_type", TEXT}, {"sample_rate_hz", INTEGER}, {"channels", INTEGER},
-    {"bits_per_sample", INTEGER}, {"frames", INTEGER}, {"duration_s", REAL}, {"bit_rate_bps", INTEGER},
-    {"xxh3_128", TEXT}, {"sha256", TEXT}, {"audio_xxh3_128", TEXT}, {"peak_dbfs", REAL}, {"true_peak_dbtp", REAL},
-    {"rms_dbfs", REAL}, {"loudness_lufs", REAL}, {"loudness_range_lu", REAL}, {"clipped_frames", INTEGER},
-    {"leading_silence_s", REAL}, {"trailing_silence_s", REAL}, {"quality", TEXT}, {"tags", JSON},
-    {"prober", TEXT}, {"problem", JSON},
+    {"id", INTEGER},
+    {"path", BYTES},
+    {"filename", BYTES},
+    {"stored_filename", BYTES},
+    {"title", BYTES},
+    {"status", TEXT},
+    {"sync_status", TEXT},
+    {"created_at", TEXT},
+    {"size_bytes", INTEGER},
+    {"mtime", TEXT},
+    {"container", TEXT},
+    {"codec", TEXT},
+    {"mime_type", TEXT},
+    {"sample_rate_hz", INTEGER},
+    {"channels", INTEGER},
+    {"bits_per_sample", INTEGER},
+    {"frames", INTEGER},
+    {"duration_s", REAL},
+    {"bit_rate_bps", INTEGER},
+    {"xxh3_128", TEXT},
+    {"sha256", TEXT},
+    {"audio_xxh3_128", TEXT},
+    {"peak_dbfs", REAL},
+    {"true_peak_dbtp", REAL},
+    {"rms_dbfs", REAL},
+    {"loudness_lufs", REAL},
+    {"loudness_range_lu", REAL},
+    {"clipped_frames", INTEGER},
+    {"leading_silence_s", REAL},
+    {"trailing_silence_s", REAL},
+    {"quality", TEXT},
+    {"tags", JSON},
+    {"prober", TEXT},
+    {"problem", JSON},
 };
 #define N_KEYS (int)(sizeof keys / sizeof keys[0])
 
@@ -49,7 +75,8 @@ catalogue_is_key(const char *name)
 	return false;
 }
 
-/* One value under its key; null when it is not of the key's type. `problem` is left out when there is none. */
+/* One value under its key; null when it is not of the key's type. `problem` is left out when there
+ * is none. */
 static int
 put_key(struct json *rec, sqlite3_stmt *s, int i, struct err *e)
 {
@@ -63,12 +90,13 @@ put_key(struct json *rec, sqlite3_stmt *s, int i, struct err *e)
 		return 0;
 	switch (keys[i].kind) {
 	case INTEGER:
-		return type == SQLITE_INTEGER ? json_put_int(rec, name, sqlite3_column_int64(s, i), e)
-					      : json_put_null(rec, name, e);
+		return type == SQLITE_INTEGER
+			   ? json_put_int(rec, name, sqlite3_column_int64(s, i), e)
+			   : json_put_null(rec, name, e);
 	case REAL:
 		return type == SQLITE_FLOAT || type == SQLITE_INTEGER
-		    ? json_put_real(rec, name, sqlite3_column_double(s, i), e)
-		    : json_put_null(rec, name, e);
+			   ? json_put_real(rec, name, sqlite3_column_double(s, i), e)
+			   : json_put_null(rec, name, e);
 	default:
 		break;
 	}
@@ -120,7 +148,8 @@ put_text(struct json *o, const char *key, sqlite3_stmt *s, int i, struct err *e)
 {
 	const char *text = (const char *)sqlite3_column_text(s, i);
 
-	return text == NULL ? json_put_null(o, key, e) : json_put_bytes(o, key, text, (size_t)sqlite3_column_bytes(s, i), e);
+	return text == NULL ? json_put_null(o, key, e)
+			    : json_put_bytes(o, key, text, (size_t)sqlite3_column_bytes(s, i), e);
 }
 
 /* The upload jobs that name the file, by either of the paths that the application writes. */
@@ -135,7 +164,8 @@ put_uploads(struct catalogue *c, struct json *rec, struct err *e)
 
 	if (!c->shape.jobs || path == NULL)
 		return 0;
-	if ((s = catalogue_stmt(c, sql_jobs_by_path, e)) == NULL || (uploads = json_new_array(e)) == NULL)
+	if ((s = catalogue_stmt(c, sql_jobs_by_path, e)) == NULL ||
+	    (uploads = json_new_array(e)) == NULL)
 		return -1;
 	absolute = realpath(path, NULL);
 	sqlite3_bind_text(s, 1, path, -1, SQLITE_STATIC);
@@ -144,7 +174,8 @@ put_uploads(struct catalogue *c, struct json *rec, struct err *e)
 		if ((job = json_new_object(e)) == NULL || put_text(job, "id", s, 0, e) == -1 ||
 		    put_text(job, "status", s, 1, e) == -1 ||
 		    json_put_int(job, "attempts", sqlite3_column_int64(s, 2), e) == -1 ||
-		    put_text(job, "created_at", s, 3, e) == -1 || put_text(job, "last_error", s, 4, e) == -1 ||
+		    put_text(job, "created_at", s, 3, e) == -1 ||
+		    put_text(job, "last_error", s, 4, e) == -1 ||
 		    put_text(job, "drive_file_id", s, 5, e) == -1) {
 			json_free(job);
 			rc = -1;
@@ -176,7 +207,8 @@ catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct 
 	sqlite3_bind_int64(s, 1, id);
 	if ((rc = catalogue_step(c, s, e)) == -1)
 		return -1;
-	rc = json_put_str(rec, "measured_by_run", rc == 1 ? (const char *)sqlite3_column_text(s, 0) : NULL, e);
+	rc = json_put_str(
+	    rec, "measured_by_run", rc == 1 ? (const char *)sqlite3_column_text(s, 0) : NULL, e);
 	if (rc == 0 && sqlite3_data_count(s) > 0 && sqlite3_column_type(s, 3) == SQLITE_TEXT) {
 		if ((seen = json_new_object(e)) == NULL ||
 		    json_put_int(seen, "size_bytes", sqlite3_column_int64(s, 2), e) == -1 ||
@@ -195,10 +227,12 @@ catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct 
 static bool
 is_harmless(const char *function)
 {
-	static const char *const refused[] = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer",
-	    "count", "sum", "total", "avg", "group_concat", "string_agg", "json_group_array", "json_group_object",
-	    "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value",
-	    "last_value", "nth_value", "changes", "total_changes", "last_insert_rowid", "sqlite_log", "rtreecheck"};
+	static const char *const refused[] = {"load_extension", "readfile", "writefile", "edit",
+	    "fts3_tokenizer", "count", "sum", "total", "avg", "group_concat", "string_agg",
+	    "json_group_array", "json_group_object", "row_number", "rank", "dense_rank",
+	    "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value",
+	    "nth_value", "changes", "total_changes", "last_insert_rowid", "sqlite_log",
+	    "rtreecheck"};
 
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		if (sqlite3_stricmp(function, refused[i]) == 0)
@@ -223,7 +257,8 @@ authorize(void *arg, int action, const char *a, const char *b, const char *db, c
 		g->selects++;
 		fine = true;
 	} else if (action == SQLITE_READ) {
-		fine = view != NULL || (strcmp(a, "recording") == 0 && (b[0] == '\0' || catalogue_is_key(b)));
+		fine = view != NULL ||
+		       (strcmp(a, "recording") == 0 && (b[0] == '\0' || catalogue_is_key(b)));
 	} else if (action == SQLITE_FUNCTION) {
 		fine = is_harmless(b);
 	}
@@ -257,7 +292,9 @@ add_order(struct buf *sql, const char *sort, struct err *e)
 		k += down;
 		if (!catalogue_is_key(k))
 			rc = err_set(e, ERR_USAGE, NULL,
-			    "--sort: \"%s\" is not a recording key; see rec-lines(5), e.g. --sort -duration_s,title", k);
+			    "--sort: \"%s\" is not a recording key; see rec-lines(5), e.g. --sort "
+			    "-duration_s,title",
+			    k);
 		else
 			rc = buf_addf(sql, e, "%s%s%s", sep, k, down ? " DESC" : "");
 		sep = ", ";
@@ -268,17 +305,20 @@ add_order(struct buf *sql, const char *sort, struct err *e)
 
 /* Bare, the expression stands without its parentheses. */
 static int
-add_select(struct buf *sql, const char *where, const char *sort, int64_t limit, bool all, bool bare, struct err *e)
+add_select(struct buf *sql, const char *where, const char *sort, int64_t limit, bool all, bool bare,
+    struct err *e)
 {
 	/* The line's end closes a comment that the expression may end with. */
-	if (buf_addf(sql, e, "SELECT * FROM recording WHERE %s AND %s\n%s\n%s", all ? "1" : "status <> 'deleted'",
-		bare ? "" : "(", where, bare ? "" : ")") == -1)
+	if (buf_addf(sql, e, "SELECT * FROM recording WHERE %s AND %s\n%s\n%s",
+		all ? "1" : "status <> 'deleted'", bare ? "" : "(", where, bare ? "" : ")") == -1)
 		return -1;
-	return add_order(sql, sort, e) == -1 ? -1 : buf_addf(sql, e, " LIMIT %lld", (long long)limit);
+	return add_order(sql, sort, e) == -1 ? -1
+					     : buf_addf(sql, e, " LIMIT %lld", (long long)limit);
 }
 
 struct catalogue_list *
-catalogue_list_open(struct catalogue *c, const char *where, const char *sort, int64_t limit, bool all, struct err *e)
+catalogue_list_open(struct catalogue *c, const char *where, const char *sort, int64_t limit,
+    bool all, struct err *e)
 {
 	struct catalogue_list *l = mem_new(1, sizeof *l, e);
 	struct buf plain = {0}, bare = {0}, sql = {0};
@@ -293,7 +333,8 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	l->where = where != NULL;
 	if (where == NULL)
 		where = "1";
-	if (add_select(&plain, "1", sort, limit, all, false, e) == -1 || add_select(&bare, where, sort, limit, all, true, e) == -1 ||
+	if (add_select(&plain, "1", sort, limit, all, false, e) == -1 ||
+	    add_select(&bare, where, sort, limit, all, true, e) == -1 ||
 	    add_select(&sql, where, sort, limit, all, false, e) == -1)
 		goto fail;
 	if (prepare(c, plain.data, &g, &l->stmt, &tail) != SQLITE_OK) {
@@ -307,11 +348,13 @@ catalogue_list_open(struct catalogue *c, const char *where, const char *sort, in
 	fine = prepare(c, bare.data, &g, &l->stmt, &tail) == SQLITE_OK;
 	sqlite3_finalize(l->stmt);
 	l->stmt = NULL;
-	if (!fine || prepare(c, sql.data, &g, &l->stmt, &tail) != SQLITE_OK || g.selects != selects || *tail != '\0' ||
-	    sqlite3_bind_parameter_count(l->stmt) != 0) {
-		err_set(e, ERR_USAGE, NULL, "--where: %s; recording keys, constants, operators and scalar functions are allowed",
+	if (!fine || prepare(c, sql.data, &g, &l->stmt, &tail) != SQLITE_OK ||
+	    g.selects != selects || *tail != '\0' || sqlite3_bind_parameter_count(l->stmt) != 0) {
+		err_set(e, ERR_USAGE, NULL,
+		    "--where: %s; recording keys, constants, operators and scalar functions are "
+		    "allowed",
 		    l->stmt != NULL ? "not one expression without sub-queries"
-		    : g.refused     ? "not allowed here"
+		    : g.refused	    ? "not allowed here"
 				    : sqlite3_errmsg(c->db));
 		goto fail;
 	}

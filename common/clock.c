@@ -83,6 +83,6 @@ clock_is_rfc3339(const char *s)
 		while (isdigit((unsigned char)s[i]))
 			i++;
 	}
-	return s[i] == 'Z' && s[i + 1] == '\0' && within(s + 5, 1, 12) && within(s + 8, 1, 31) && within(s + 11, 0, 23) &&
-	    within(s + 14, 0, 59) && within(s + 17, 0, 60);
+	return s[i] == 'Z' && s[i + 1] == '\0' && within(s + 5, 1, 12) && within(s + 8, 1, 31) &&
+	       within(s + 11, 0, 23) && within(s + 14, 0, 59) && within(s + 17, 0, 60);
 }

@@ -1,15 +1,15 @@
 /*
  * config: every setting, its value and where the value comes from.
  *
- * Precedence: option, environment variable, ROOT/.env, the environment's profile (development, testing,
- * production; unset means production). A bad value is an error of class ERR_CONFIG that names the key,
- * its source and what is allowed; all values are checked when the configuration is loaded. Keys that are
- * not known are ignored. Values of secrets are kept but never printed: config_origin and config_text show
- * them as "set".
+ * Precedence: option, environment variable, ROOT/.env, the environment's profile (development,
+ * testing, production; unset means production). A bad value is an error of class ERR_CONFIG that
+ * names the key, its source and what is allowed; all values are checked when the configuration is
+ * loaded. Keys that are not known are ignored. Values of secrets are kept but never printed:
+ * config_origin and config_text show them as "set".
  *
- * .env: KEY=VALUE lines, "export " before a key, # comments (whole lines, or after white space behind an
- * unquoted value), '…' and "…" around a value, CRLF and a BOM are tolerated. At most 1 MiB; a line that
- * is none of these is an error that names its number.
+ * .env: KEY=VALUE lines, "export " before a key, # comments (whole lines, or after white space
+ * behind an unquoted value), '…' and "…" around a value, CRLF and a BOM are tolerated. At most 1
+ * MiB; a line that is none of these is an error that names its number.
  */
 #ifndef REC_CONFIG_H
 #define REC_CONFIG_H
@@ -22,7 +22,8 @@
 
 enum config_key {
 	CONFIG_ENVIRONMENT,	 /* APP_ENVIRONMENT: development testing production */
-	CONFIG_DATABASE_URL,	 /* sqlite:///relative or sqlite:////absolute; default sqlite:///db/app.db */
+	CONFIG_DATABASE_URL,	 /* sqlite:///relative or sqlite:////absolute; default
+				    sqlite:///db/app.db */
 	CONFIG_RAW_PATH,	 /* RECORDINGS_RAW_PATH; default BASE/raw */
 	CONFIG_EDITED_PATH,	 /* RECORDINGS_EDITED_PATH; default BASE/edited */
 	CONFIG_TEMP_PATH,	 /* REC_TEMP_PATH; default BASE/temp */
@@ -43,15 +44,15 @@ enum config_key {
 	CONFIG_GOOGLE_CLIENT_ID, /* secret, as the three below */
 	CONFIG_GOOGLE_CLIENT_SECRET,
 	CONFIG_GOOGLE_PROJECT_ID, /* not secret */
-	CONFIG_GOOGLE_SCOPES,	 /* GOOGLE_DRIVE_SCOPES; not secret */
+	CONFIG_GOOGLE_SCOPES,	  /* GOOGLE_DRIVE_SCOPES; not secret */
 	CONFIG_KEYS
 };
 
 struct config;
 
 /*
- * The configuration of the archive whose root is the folder rootfd. `environment` is what -E said, or
- * NULL. NULL and *e on failure. Free with config_free (NULL is fine).
+ * The configuration of the archive whose root is the folder rootfd. `environment` is what -E said,
+ * or NULL. NULL and *e on failure. Free with config_free (NULL is fine).
  */
 struct config *config_load(int rootfd, const char *environment, struct err *e);
 void config_free(struct config *c);

@@ -28,16 +28,19 @@ static int
 check_tags(const char *value, struct err *e)
 {
 	struct err bad;
-	struct json *v = strlen(value) > TAGS_MAX ? NULL : json_parse(value, strlen(value), &bad), *tag;
+	struct json *v = strlen(value) > TAGS_MAX ? NULL : json_parse(value, strlen(value), &bad),
+		    *tag;
 	const char *key;
 	bool fine = json_kind(v) == JSON_KIND_OBJECT;
 
-	for (void *it = fine ? json_first(v, &key, &tag) : NULL; it != NULL; it = json_next(v, it, &key, &tag))
+	for (void *it = fine ? json_first(v, &key, &tag) : NULL; it != NULL;
+	     it = json_next(v, it, &key, &tag))
 		fine = fine && json_kind(tag) == JSON_KIND_STR;
 	json_free(v);
 	return fine ? 0
 		    : err_set(e, ERR_USAGE, NULL,
-			  "tags= takes a JSON object of strings, such as tags='{\"place\":\"Porto\"}'; tags.place=Porto sets one");
+			  "tags= takes a JSON object of strings, such as "
+			  "tags='{\"place\":\"Porto\"}'; tags.place=Porto sets one");
 }
 
 static int
@@ -54,16 +57,19 @@ check_one(const char *change, struct err *e)
 		for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
 			if (strcmp(value, statuses[i]) == 0)
 				return 0;
-		return err_set(e, ERR_USAGE, NULL, "status: \"%s\" is not one of active, archived, deleted", value);
+		return err_set(e, ERR_USAGE, NULL,
+		    "status: \"%s\" is not one of active, archived, deleted", value);
 	}
 	if (key == 4 && memcmp(change, "tags", 4) == 0)
 		return check_tags(value, e);
 	if (key > 5 && memcmp(change, "tags.", 5) == 0) {
 		if (!utf8_valid(change, strlen(change)) || strlen(change) > TAGS_MAX)
-			return err_set(e, ERR_USAGE, NULL, "%.*s: not valid UTF-8, or too long", (int)key, change);
+			return err_set(e, ERR_USAGE, NULL, "%.*s: not valid UTF-8, or too long",
+			    (int)key, change);
 		return 0;
 	}
-	return err_set(e, ERR_USAGE, NULL, "\"%.*s\" cannot be set; title, status, tags and tags.NAME can", (int)key, change);
+	return err_set(e, ERR_USAGE, NULL,
+	    "\"%.*s\" cannot be set; title, status, tags and tags.NAME can", (int)key, change);
 }
 
 int
@@ -75,7 +81,8 @@ edit_check(char **changes, struct err *e)
 	return 0;
 }
 
-/* Changes what was said: the whole object, or one tag (an empty value takes a tag away, also a file's own). */
+/* Changes what was said: the whole object, or one tag (an empty value takes a tag away, also a
+ * file's own). */
 static int
 change_tags(struct json **tags, const char *change, struct err *e)
 {
@@ -119,7 +126,8 @@ put_tags(struct run *r, int64_t id, const struct json *tags, struct err *e)
 	if (json_count(tags) == 0)
 		return run_change(r, "rec_tags", "recording_id", id, NULL, e);
 	if (json_write(tags, &text, e) == 0 && (row = json_new_object(e)) != NULL &&
-	    json_put_int(row, "recording_id", id, e) == 0 && json_put_str(row, "tags", text.data, e) == 0) {
+	    json_put_int(row, "recording_id", id, e) == 0 &&
+	    json_put_str(row, "tags", text.data, e) == 0) {
 		rc = run_change(r, "rec_tags", "recording_id", id, row, e);
 		row = NULL;
 	}
@@ -149,7 +157,8 @@ set_columns(struct json *row, char **changes, struct err *e)
 			column = "title";
 		else if (strncmp(*changes, "status=", 7) == 0)
 			column = "status";
-		if (column == NULL || (json_get_str(row, column) != NULL && strcmp(json_get_str(row, column), value) == 0))
+		if (column == NULL || (json_get_str(row, column) != NULL &&
+					  strcmp(json_get_str(row, column), value) == 0))
 			continue;
 		if (json_put_str(row, column, value[0] != '\0' ? value : NULL, e) == -1)
 			return -1;
@@ -170,7 +179,8 @@ edit_set(struct run *r, int64_t id, char **changes, struct err *e)
 	if ((rc = catalogue_row_get(r->a->catalogue, "recordings", "id", id, &row, e)) != 1)
 		goto out;
 	rc = -1;
-	if ((tags = tags_said(r->a->catalogue, id, e)) == NULL || set_columns(row, changes, e) == -1)
+	if ((tags = tags_said(r->a->catalogue, id, e)) == NULL ||
+	    set_columns(row, changes, e) == -1)
 		goto out;
 	for (char **c = changes; *c != NULL; c++)
 		if (strncmp(*c, "tags", 4) == 0) {
@@ -209,7 +219,8 @@ edit_find(const struct archive *a, struct tool_item *item, int64_t *id, struct e
 	}
 	if (rc != 0)
 		return rc;
-	err_item(&item->problem, P_BAD_RECORD, "no recording has this id or path; rec-meta list shows them");
+	err_item(&item->problem, P_BAD_RECORD,
+	    "no recording has this id or path; rec-meta list shows them");
 	return record_put_problem(item->rec, &item->problem, e);
 }
 
@@ -220,8 +231,10 @@ edit_unknown_id(struct tool *t, int64_t id, struct err *e)
 	struct err unknown;
 	int rc = -1;
 
-	err_item(&unknown, P_BAD_RECORD, "no recording has the id %lld; rec-meta list shows them", (long long)id);
-	if (rec != NULL && json_put_int(rec, "id", id, e) == 0 && record_put_problem(rec, &unknown, e) == 0)
+	err_item(&unknown, P_BAD_RECORD, "no recording has the id %lld; rec-meta list shows them",
+	    (long long)id);
+	if (rec != NULL && json_put_int(rec, "id", id, e) == 0 &&
+	    record_put_problem(rec, &unknown, e) == 0)
 		rc = tool_emit_found(t, rec, e);
 	json_free(rec);
 	return rc;
@@ -236,7 +249,8 @@ delete_softly(struct run *r, int64_t id, struct err *e)
 }
 
 int
-edit_remove(struct tool *t, struct run *r, struct archive *a, struct tool_item *item, bool purge, struct err *e)
+edit_remove(struct tool *t, struct run *r, struct archive *a, struct tool_item *item, bool purge,
+    struct err *e)
 {
 	struct json *rec = NULL;
 	struct err bad = {0};

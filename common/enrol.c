@@ -14,30 +14,31 @@
 #define BATCH 128
 #define BATCH_NS 500000000
 
-/* A recording on its way: made by the reader, surveyed by a worker, written by the caller's thread. */
+/* A recording on its way: made by the reader, surveyed by a worker, written by the caller's thread.
+ */
 struct entry {
-	struct tool_item *item;	 /* NULL: it comes from the scan of all rows */
-	bool known;		 /* row is filled */
+	struct tool_item *item; /* NULL: it comes from the scan of all rows */
+	bool known;		/* row is filled */
 	struct catalogue_row row;
-	struct measure given;	 /* from the item's record */
+	struct measure given; /* from the item's record */
 	bool has_given;
 	struct survey survey;
-	struct err fatal;	 /* surveying could not go on */
+	struct err fatal; /* surveying could not go on */
 	bool changed;
 };
 
 struct context {
 	struct enrol *n;
-	struct catalogue *reader;  /* of the reading thread */
+	struct catalogue *reader; /* of the reading thread */
 	struct tool_items *items;
 	struct catalogue_row page[PAGE];
 	int page_len, page_at;
 	int64_t after;
-	struct idset done;	   /* ids that came as items */
+	struct idset done; /* ids that came as items */
 	struct entry *batch[BATCH];
 	int batch_len;
 	int64_t batch_started_ns;
-	struct err idle_err;	   /* of a batch that was written while waiting */
+	struct err idle_err; /* of a batch that was written while waiting */
 };
 
 static void
@@ -71,7 +72,9 @@ find_row(struct context *c, struct entry *en, struct err *e)
 	else {
 		if (stored == NULL && !item->was_record)
 			stored = item->path; /* a bare stored name */
-		rc = stored == NULL ? 0 : catalogue_find_stored(c->reader, stored, strlen(stored), &id, e);
+		rc = stored == NULL
+			 ? 0
+			 : catalogue_find_stored(c->reader, stored, strlen(stored), &id, e);
 	}
 	if (rc == 1)
 		rc = catalogue_row_by_id(c->reader, id, &en->row, e);
@@ -83,7 +86,8 @@ find_row(struct context *c, struct entry *en, struct err *e)
 		err_item(&item->problem, P_BAD_RECORD, "no recording in the catalogue has this %s",
 		    json_get(item->rec, "id") != NULL ? "id" : "id or path");
 	else if (item->was_record && (stored == NULL || strcmp(stored, en->row.stored) != 0))
-		err_item(&item->problem, P_BAD_RECORD, "the path is not that of recording %lld", (long long)id);
+		err_item(&item->problem, P_BAD_RECORD, "the path is not that of recording %lld",
+		    (long long)id);
 	en->known = rc == 1 && item->problem.class == ERR_NONE;
 	if (!en->known && !item->passed_on)
 		return record_put_problem(item->rec, &item->problem, e);
@@ -118,7 +122,8 @@ next_item(struct context *c, struct entry **out, struct err *e)
 				return -1;
 			}
 			/* What another stage says and cannot be is measured here. */
-			tool_tell(c->n->t, en->item->path, "%s: %s; measuring it here", bad.code, bad.text);
+			tool_tell(c->n->t, en->item->path, "%s: %s; measuring it here", bad.code,
+			    bad.text);
 			break;
 		default:
 			break;
@@ -137,7 +142,8 @@ next_row(struct context *c, struct entry **out, struct err *e)
 	for (;;) {
 		if (c->page_at == c->page_len) {
 			c->page_at = 0;
-			if ((c->page_len = catalogue_rows(c->reader, c->after, PAGE, c->page, e)) <= 0) {
+			if ((c->page_len = catalogue_rows(c->reader, c->after, PAGE, c->page, e)) <=
+			    0) {
 				int rc = c->page_len;
 
 				c->page_len = 0;
@@ -168,7 +174,8 @@ next(void *ctx, void **item, struct err *e)
 {
 	struct context *c = ctx;
 
-	return c->items != NULL ? next_item(c, (struct entry **)item, e) : next_row(c, (struct entry **)item, e);
+	return c->items != NULL ? next_item(c, (struct entry **)item, e)
+				: next_row(c, (struct entry **)item, e);
 }
 
 static void
@@ -177,14 +184,16 @@ survey(void *ctx, void *item)
 	struct context *c = ctx;
 	struct entry *en = item;
 
-	if (en->known && survey_look(c->n->a, &en->row, &c->n->o, en->has_given ? &en->given : NULL, &en->survey, &en->fatal) == 0)
+	if (en->known && survey_look(c->n->a, &en->row, &c->n->o, en->has_given ? &en->given : NULL,
+			     &en->survey, &en->fatal) == 0)
 		en->fatal = (struct err){0};
 	atomic_fetch_add(&c->n->t->items_done, 1);
 }
 
 /* ---- writing ---- */
 
-/* The record of the catalogue, over the keys that the item brought and that are not the catalogue's. */
+/* The record of the catalogue, over the keys that the item brought and that are not the
+ * catalogue's. */
 static int
 print(struct context *c, struct entry *en, struct err *e)
 {
@@ -193,21 +202,27 @@ print(struct context *c, struct entry *en, struct err *e)
 	int rc = -1;
 
 	if (!en->known)
-		return en->item->passed_on ? tool_emit(c->n->t, en->item->rec, e) : tool_emit_found(c->n->t, en->item->rec, e);
+		return en->item->passed_on ? tool_emit(c->n->t, en->item->rec, e)
+					   : tool_emit_found(c->n->t, en->item->rec, e);
 	if ((rc = catalogue_record(c->n->a->catalogue, en->row.id, &rec, e)) != 1)
 		return rc;
 	rc = -1;
 	if (c->n->r == NULL) {
 		/* A dry run tells what would be recorded. */
-		if (en->survey.measured && !en->survey.keep_baseline && record_put_measure(rec, &en->survey.m, e) == -1)
+		if (en->survey.measured && !en->survey.keep_baseline &&
+		    record_put_measure(rec, &en->survey.m, e) == -1)
 			goto out;
-		if (en->survey.problem.class != ERR_NONE && record_put_problem(rec, &en->survey.problem, e) == -1)
+		if (en->survey.problem.class != ERR_NONE &&
+		    record_put_problem(rec, &en->survey.problem, e) == -1)
 			goto out;
 	}
 	if (en->item != NULL)
-		for (void *it = json_first(en->item->rec, &key, &v); it != NULL; it = json_next(en->item->rec, it, &key, &v))
-			if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 && json_get(rec, key) == NULL &&
-			    ((copy = json_clone(v, e)) == NULL || json_put(rec, key, copy, e) == -1))
+		for (void *it = json_first(en->item->rec, &key, &v); it != NULL;
+		     it = json_next(en->item->rec, it, &key, &v))
+			if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 &&
+			    json_get(rec, key) == NULL &&
+			    ((copy = json_clone(v, e)) == NULL ||
+				json_put(rec, key, copy, e) == -1))
 				goto out;
 	if (record_has_problem(rec))
 		c->n->problems++;
@@ -243,7 +258,8 @@ write_batch(struct context *c, struct err *e)
 		struct entry *en = c->batch[i];
 
 		n->changed += en->changed && rc == 0;
-		if (rc == 0 && (en->item != NULL || en->changed || en->survey.problem.class != ERR_NONE))
+		if (rc == 0 &&
+		    (en->item != NULL || en->changed || en->survey.problem.class != ERR_NONE))
 			rc = print(c, en, e);
 		entry_free(en);
 	}
@@ -264,7 +280,8 @@ done(void *ctx, void *item, struct err *e)
 		entry_free(en);
 		return -1;
 	}
-	if (en->item != NULL && en->known && c->n->rows && idset_add(&c->done, (uint64_t)en->row.id, e) == -1) {
+	if (en->item != NULL && en->known && c->n->rows &&
+	    idset_add(&c->done, (uint64_t)en->row.id, e) == -1) {
 		entry_free(en);
 		return -1;
 	}
@@ -275,7 +292,9 @@ done(void *ctx, void *item, struct err *e)
 	if (c->batch_len == 0)
 		c->batch_started_ns = clock_monotonic_ns();
 	c->batch[c->batch_len++] = en;
-	return c->batch_len == BATCH || clock_monotonic_ns() - c->batch_started_ns > BATCH_NS ? write_batch(c, e) : 0;
+	return c->batch_len == BATCH || clock_monotonic_ns() - c->batch_started_ns > BATCH_NS
+		   ? write_batch(c, e)
+		   : 0;
 }
 
 static void
@@ -290,7 +309,8 @@ idle(void *ctx)
 {
 	struct context *c = ctx;
 
-	if (c->batch_len > 0 && c->idle_err.class == ERR_NONE && clock_monotonic_ns() - c->batch_started_ns > BATCH_NS)
+	if (c->batch_len > 0 && c->idle_err.class == ERR_NONE &&
+	    clock_monotonic_ns() - c->batch_started_ns > BATCH_NS)
 		write_batch(c, &c->idle_err);
 	tool_idle(c->n->t);
 }
@@ -298,8 +318,14 @@ idle(void *ctx)
 static int
 pass(struct context *c, struct err *e)
 {
-	struct work w = {.next = next, .work = survey, .done = done, .drop = drop, .idle = idle, .ctx = c,
-	    .jobs = c->n->t->jobs, .stop = &tool_stop};
+	struct work w = {.next = next,
+	    .work = survey,
+	    .done = done,
+	    .drop = drop,
+	    .idle = idle,
+	    .ctx = c,
+	    .jobs = c->n->t->jobs,
+	    .stop = &tool_stop};
 	int rc = work_run(&w, e);
 
 	if (rc == 0 && c->idle_err.class != ERR_NONE) {

@@ -1,6 +1,6 @@
 /*
- * Sentences are cleaned as they are made (control bytes and bytes that are not UTF-8 become \xNN), so
- * that no caller can let a hostile file name reach a terminal or a JSON string.
+ * Sentences are cleaned as they are made (control bytes and bytes that are not UTF-8 become \xNN),
+ * so that no caller can let a hostile file name reach a terminal or a JSON string.
  */
 #include "err.h"
 

@@ -74,7 +74,8 @@ int err_nomem(struct err *e);
 /* Puts "prefix: " before the sentence that is there. Returns -1. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The problem code that fits an errno from opening or reading a file: missing, denied, unreadable. */
+/* The problem code that fits an errno from opening or reading a file: missing, denied, unreadable.
+ */
 const char *err_code_of_errno(int sys);
 
 #endif

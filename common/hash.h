@@ -1,8 +1,8 @@
 /*
  * hash: the digests of fixity, fed piece by piece.
  *
- * XXH3 by libxxhash (printed as `xxhsum -H2` and `xxhsum -H3` do: canonical, big-endian), SHA-256 and
- * MD5 by libcrypto. One `struct hash` takes each byte once and feeds every digest asked for.
+ * XXH3 by libxxhash (printed as `xxhsum -H2` and `xxhsum -H3` do: canonical, big-endian), SHA-256
+ * and MD5 by libcrypto. One `struct hash` takes each byte once and feeds every digest asked for.
  */
 #ifndef REC_HASH_H
 #define REC_HASH_H
@@ -41,7 +41,8 @@ void hash_xxh3_64_hex(const void *p, size_t len, char out[HASH_XXH3_64_HEX]);
 
 /* Lower-case hex of len bytes; out holds 2 * len + 1. */
 void hash_hex(const void *p, size_t len, char *out);
-/* The bytes of hex_len hex digits; out holds hex_len / 2. -1 (no error filled) when it is not hex. */
+/* The bytes of hex_len hex digits; out holds hex_len / 2. -1 (no error filled) when it is not hex.
+ */
 int hash_unhex(const char *hex, size_t hex_len, unsigned char *out);
 
 /* Random bytes of the kernel. */

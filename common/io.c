@@ -1,6 +1,6 @@
 /*
- * The only place that creates, renames, removes and locks. Each of these is followed by the fsync that
- * makes it last, so that no caller can forget it.
+ * The only place that creates, renames, removes and locks. Each of these is followed by the fsync
+ * that makes it last, so that no caller can forget it.
  */
 #include "io.h"
 
@@ -30,7 +30,8 @@ open_error(struct err *e, int sys, const char *what)
 	if (sys == EMFILE || sys == ENFILE || sys == ENOMEM)
 		return err_sys(e, "%s", what);
 	if (sys == EXDEV || sys == ELOOP) {
-		err_item(e, P_UNSAFE_PATH, "the name leads out of its folder; rename the file or the row");
+		err_item(e, P_UNSAFE_PATH,
+		    "the name leads out of its folder; rename the file or the row");
 	} else {
 		err_item(e, err_code_of_errno(sys), "%s", strerror(sys));
 	}
@@ -67,8 +68,8 @@ io_open(int dirfd, const char *path, struct err *e)
 static int
 beneath(int dirfd, const char *name, uint64_t flags, struct err *e)
 {
-	struct open_how how = {.flags = flags | O_CLOEXEC,
-	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {
+	    .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 	long fd;
 
 	if (name[0] == '\0')
@@ -213,10 +214,12 @@ io_read_file(int dirfd, const char *path, size_t max, struct buf *b, struct err 
 
 	if (fd == -1)
 		return -1;
-	if (buf_room(b, max + 1, e) == 0 && (n = io_pread(fd, b->data + b->len, max + 1, 0, e)) != -1) {
+	if (buf_room(b, max + 1, e) == 0 &&
+	    (n = io_pread(fd, b->data + b->len, max + 1, 0, e)) != -1) {
 		b->len += (size_t)n;
 		b->data[b->len] = '\0';
-		rc = (size_t)n <= max ? 0 : err_item(e, P_TOO_LARGE, "is larger than %zu bytes", max);
+		rc = (size_t)n <= max ? 0
+				      : err_item(e, P_TOO_LARGE, "is larger than %zu bytes", max);
 	}
 	close(fd);
 	return rc;
@@ -232,7 +235,8 @@ io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e)
 	if (hash_random(r, sizeof r, e) == -1)
 		return -1;
 	hash_hex(r, sizeof r, hex);
-	/* A long name is cut in the temporary one, so that this fits wherever the name itself does. */
+	/* A long name is cut in the temporary one, so that this fits wherever the name itself does.
+	 */
 	if ((f->name = mem_str(name, e)) == NULL ||
 	    (f->temp = mem_fmt(e, TEMP_PREFIX "%.200s.%s" TEMP_SUFFIX, name, hex)) == NULL) {
 		io_new_close(f);
@@ -291,7 +295,8 @@ int
 io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e)
 {
 	if (climbs(from) || climbs(to))
-		return err_item(e, P_UNSAFE_PATH, "%s: the name leads out of its folder", climbs(from) ? from : to);
+		return err_item(e, P_UNSAFE_PATH, "%s: the name leads out of its folder",
+		    climbs(from) ? from : to);
 	if (renameat2(from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE) == -1)
 		return err_sys(e, "moving %s to %s", from, to);
 	if (io_fsync(to_dirfd, "the folder", e) == -1)
@@ -334,11 +339,13 @@ out:
 
 /* `sum`: what the bytes must be, or NULL; `like`: whose times the copy gets, or NULL. */
 static int
-copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const struct stat *like, struct err *e)
+copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const struct stat *like,
+    struct err *e)
 {
 	struct io_new f = {.fd = -1};
 	struct hash *h = hash_open(HASH_XXH3_128, e);
-	char *piece = mem_new(COPY_PIECE, 1, e), read_sum[HASH_XXH3_128_HEX], written_sum[HASH_SHA256_HEX];
+	char *piece = mem_new(COPY_PIECE, 1, e), read_sum[HASH_XXH3_128_HEX],
+	     written_sum[HASH_SHA256_HEX];
 	uint64_t at = 0;
 	ssize_t n;
 	int rc = -1;
@@ -358,7 +365,8 @@ copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const s
 		err_item(e, P_MODIFIED, "changed while it was read; nothing was copied");
 		goto out;
 	}
-	if (like != NULL && futimens(f.fd, (struct timespec[2]){like->st_atim, like->st_mtim}) == -1) {
+	if (like != NULL &&
+	    futimens(f.fd, (struct timespec[2]){like->st_atim, like->st_mtim}) == -1) {
 		err_sys(e, "setting the times of %s", to);
 		goto out;
 	}
@@ -368,7 +376,8 @@ copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const s
 	if (io_digest(f.fd, HASH_XXH3_128, true, NULL, NULL, written_sum, e) == -1)
 		goto out;
 	if (strcmp(read_sum, written_sum) != 0) {
-		err_set(e, ERR_SYSTEM, NULL, "the copy of %s reads back differently: is the disk failing?", to);
+		err_set(e, ERR_SYSTEM, NULL,
+		    "the copy of %s reads back differently: is the disk failing?", to);
 		goto out;
 	}
 	rc = io_new_commit(&f, mode, false, e);
@@ -385,7 +394,8 @@ io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128,
 	return copy(fd, to_dirfd, to, mode, xxh3_128, NULL, e);
 }
 
-/* Whether the file under a name holds the bytes of fd: what a move leaves that was killed before it removed. */
+/* Whether the file under a name holds the bytes of fd: what a move leaves that was killed before it
+ * removed. */
 static bool
 is_copied(int fd, const struct stat *st, int to_dirfd, const char *to)
 {
@@ -394,8 +404,9 @@ is_copied(int fd, const struct stat *st, int to_dirfd, const char *to)
 	char sum[HASH_SHA256_HEX], other_sum[HASH_SHA256_HEX];
 	int other = io_open_beneath(to_dirfd, to, &e);
 	bool same = other != -1 && fstat(other, &there) == 0 && there.st_size == st->st_size &&
-	    io_digest(fd, HASH_XXH3_128, true, NULL, NULL, sum, &e) == 0 &&
-	    io_digest(other, HASH_XXH3_128, true, NULL, NULL, other_sum, &e) == 0 && strcmp(sum, other_sum) == 0;
+		    io_digest(fd, HASH_XXH3_128, true, NULL, NULL, sum, &e) == 0 &&
+		    io_digest(other, HASH_XXH3_128, true, NULL, NULL, other_sum, &e) == 0 &&
+		    strcmp(sum, other_sum) == 0;
 
 	if (other != -1)
 		close(other);
@@ -478,7 +489,8 @@ is_temp(const char *name)
 		return false;
 	p = name + n - tail;
 	return strncmp(name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0 && p[0] == '.' &&
-	    hash_unhex(p + 1, 2 * sizeof r, r) == 0 && strcmp(p + 1 + 2 * sizeof r, TEMP_SUFFIX) == 0;
+	       hash_unhex(p + 1, 2 * sizeof r, r) == 0 &&
+	       strcmp(p + 1 + 2 * sizeof r, TEMP_SUFFIX) == 0;
 }
 
 int

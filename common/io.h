@@ -10,8 +10,9 @@
  *
  * The temporary file is in the same folder and named ".rec-NAME.XXXXXXXX.tmp".
  *
- * Errors that are one file's own (missing, denied, unreadable, unsafe_path) are of class ERR_ITEM; a full
- * disk and the like are ERR_SYSTEM with the errno. User files are read with pread, never mapped.
+ * Errors that are one file's own (missing, denied, unreadable, unsafe_path) are of class ERR_ITEM;
+ *a full disk and the like are ERR_SYSTEM with the errno. User files are read with pread, never
+ *mapped.
  */
 #ifndef REC_IO_H
 #define REC_IO_H
@@ -30,7 +31,8 @@
 
 /* A regular file for reading, named by the user: links are followed. Never blocks on a FIFO. */
 int io_open(int dirfd, const char *path, struct err *e);
-/* A regular file for reading, whose name is not trusted: it is resolved beneath dirfd or refused. */
+/* A regular file for reading, whose name is not trusted: it is resolved beneath dirfd or refused.
+ */
 int io_open_beneath(int dirfd, const char *name, struct err *e);
 /* As fstatat on such a name; the final component may be a link that stays beneath. */
 int io_stat_beneath(int dirfd, const char *name, struct stat *st, struct err *e);
@@ -47,8 +49,9 @@ int io_dir_is_empty(int dirfd, struct err *e);
 /* len bytes unless the file ends before: returns what was read, or -1. */
 ssize_t io_pread(int fd, void *p, size_t len, uint64_t offset, struct err *e);
 /*
- * The digest of a whole file by one read (io_pread's errors): HASH_XXH3_128 or HASH_SHA256, in hexadecimal. With
- * fresh, the medium is asked and not the page cache. stop and bytes_done as in audio.h, or NULL.
+ * The digest of a whole file by one read (io_pread's errors): HASH_XXH3_128 or HASH_SHA256, in
+ * hexadecimal. With fresh, the medium is asked and not the page cache. stop and bytes_done as in
+ * audio.h, or NULL.
  */
 int io_digest(int fd, int kind, bool fresh, const atomic_int *stop, atomic_ullong *bytes_done,
     char out[HASH_SHA256_HEX], struct err *e);
@@ -75,13 +78,14 @@ void io_new_close(struct io_new *f);
  */
 int io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
 /*
- * As io_rename, also from one file system to another: copied, read back and compared, made durable, and only
- * then removed at the old place. It keeps its times. A move that was killed in between is finished by another.
+ * As io_rename, also from one file system to another: copied, read back and compared, made durable,
+ * and only then removed at the old place. It keeps its times. A move that was killed in between is
+ * finished by another.
  */
 int io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
 /*
- * Copies a file's bytes under a new name in a folder, read back and compared; never replaces. With their digest
- * (else NULL) bytes that are others by now are refused (modified, ERR_ITEM).
+ * Copies a file's bytes under a new name in a folder, read back and compared; never replaces. With
+ * their digest (else NULL) bytes that are others by now are refused (modified, ERR_ITEM).
  */
 int io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);
@@ -91,7 +95,8 @@ int io_sweep_temps(int dirfd, struct err *e);
 /* Bytes that an unprivileged writer may still write on the file system of fd. */
 int io_free_bytes(int fd, uint64_t *out, struct err *e);
 
-/* An exclusive lock on an open folder, held until the descriptor is closed: 1, 0 when somebody else holds it. */
+/* An exclusive lock on an open folder, held until the descriptor is closed: 1, 0 when somebody else
+ * holds it. */
 int io_try_lock(int dirfd, struct err *e);
 /* Whether somebody holds that lock now: 1, 0, -1. */
 int io_is_locked(int dirfd, struct err *e);

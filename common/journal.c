@@ -35,7 +35,8 @@ struct journal_reader {
 const char *
 journal_state_name(enum journal_state s)
 {
-	static const char *const names[] = {"open", "interrupted", "applied", "interrupted", "rolled_back"};
+	static const char *const names[] = {
+	    "open", "interrupted", "applied", "interrupted", "rolled_back"};
 
 	return names[s];
 }
@@ -50,7 +51,7 @@ journal_is_run(const char *name)
 	size_t i;
 
 	for (i = 0; shape[i] != '\0'; i++)
-		if (shape[i] == 'd'	? !isdigit((unsigned char)name[i])
+		if (shape[i] == 'd'   ? !isdigit((unsigned char)name[i])
 		    : shape[i] == 'x' ? !isxdigit((unsigned char)name[i])
 				      : name[i] != shape[i])
 			return false;
@@ -86,9 +87,11 @@ journal_list(int dirfd, char ***runs, size_t *n, struct err *e)
 	while ((entry = readdir(d)) != NULL) {
 		size_t len = strlen(entry->d_name);
 
-		if (len < sizeof SUFFIX || strcmp(entry->d_name + len - (sizeof SUFFIX - 1), SUFFIX) != 0)
+		if (len < sizeof SUFFIX ||
+		    strcmp(entry->d_name + len - (sizeof SUFFIX - 1), SUFFIX) != 0)
 			continue;
-		snprintf(name, sizeof name, "%.*s", (int)(len - (sizeof SUFFIX - 1)), entry->d_name);
+		snprintf(
+		    name, sizeof name, "%.*s", (int)(len - (sizeof SUFFIX - 1)), entry->d_name);
 		if (!journal_is_run(name))
 			continue;
 		if ((grown = realloc(*runs, (*n + 1) * sizeof *grown)) == NULL) {
@@ -133,20 +136,22 @@ new_run(const char *last, char run[JOURNAL_RUN_MAX], struct err *e)
 	if (hash_random(r, sizeof r, e) == -1)
 		return -1;
 	hash_hex(r, sizeof r, hex);
-	/* Again one second behind the last one's, which is behind it unless that is no time or the end of time. */
+	/* Again one second behind the last one's, which is behind it unless that is no time or the
+	 * end of time. */
 	for (int i = 0; i < 2; i++) {
 		clock_compact(t, seconds);
 		snprintf(run, JOURNAL_RUN_MAX, "%.15s.%06ldZ-%s", seconds, t.tv_nsec / 1000, hex);
 		if (last == NULL || strncmp(run, last, 23) > 0)
 			return 0;
-		if (sscanf(last, "%4d%2d%2dT%2d%2d%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
-			&tm.tm_sec) != 6)
+		if (sscanf(last, "%4d%2d%2dT%2d%2d%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+			&tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
 			break;
 		tm.tm_year -= 1900;
 		tm.tm_mon -= 1;
 		t = (struct timespec){.tv_sec = timegm(&tm) + 1};
 	}
-	return err_set(e, ERR_CATALOGUE, NULL, "no run can be named behind %s: move that file away", last);
+	return err_set(
+	    e, ERR_CATALOGUE, NULL, "no run can be named behind %s: move that file away", last);
 }
 
 /* ---- writing ---- */
@@ -185,7 +190,8 @@ journal_sync(struct journal *j, struct err *e)
 {
 	if (j->pending.len == 0)
 		return 0;
-	if (io_write(j->fd, j->pending.data, j->pending.len, e) == -1 || io_fsync(j->fd, "the journal", e) == -1)
+	if (io_write(j->fd, j->pending.data, j->pending.len, e) == -1 ||
+	    io_fsync(j->fd, "the journal", e) == -1)
 		return err_prefix(e, "db/journal/%s" SUFFIX, j->run);
 	buf_clear(&j->pending);
 	return 0;
@@ -204,15 +210,19 @@ journal_create(int dirfd, const char *kind, const char *tool, struct err *e)
 	if (j == NULL)
 		return NULL;
 	j->fd = -1;
-	if (journal_list(dirfd, &runs, &n, e) == -1 || new_run(n > 0 ? runs[n - 1] : NULL, j->run, e) == -1)
+	if (journal_list(dirfd, &runs, &n, e) == -1 ||
+	    new_run(n > 0 ? runs[n - 1] : NULL, j->run, e) == -1)
 		goto out;
 	if ((line = json_new_object(e)) == NULL || json_put_str(line, "op", "begin", e) == -1 ||
-	    json_put_str(line, "run", j->run, e) == -1 || json_put_str(line, "kind", kind, e) == -1 ||
+	    json_put_str(line, "run", j->run, e) == -1 ||
+	    json_put_str(line, "kind", kind, e) == -1 ||
 	    json_put_str(line, "tool", tool, e) == -1 ||
-	    json_put_str(line, "started_at", clock_rfc3339(clock_now(), now), e) == -1 || journal_add(j, line, e) == -1)
+	    json_put_str(line, "started_at", clock_rfc3339(clock_now(), now), e) == -1 ||
+	    journal_add(j, line, e) == -1)
 		goto out;
 	file_name(j->run, name);
-	if (io_new_open(&f, dirfd, name, e) == -1 || io_write(f.fd, j->pending.data, j->pending.len, e) == -1 ||
+	if (io_new_open(&f, dirfd, name, e) == -1 ||
+	    io_write(f.fd, j->pending.data, j->pending.len, e) == -1 ||
 	    io_new_commit(&f, 0600, false, e) == -1)
 		goto out;
 	buf_clear(&j->pending);
@@ -247,7 +257,8 @@ journal_reopen(int dirfd, const char *run, struct err *e)
 	file_name(run, name);
 	j->fd = openat(dirfd, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (j->fd == -1 || fstat(j->fd, &st) == -1 ||
-	    ((uint64_t)st.st_size != r->offsets[r->n] && ftruncate(j->fd, (off_t)r->offsets[r->n]) == -1)) {
+	    ((uint64_t)st.st_size != r->offsets[r->n] &&
+		ftruncate(j->fd, (off_t)r->offsets[r->n]) == -1)) {
 		err_sys(e, "opening the journal %s", name);
 		journal_close(j);
 		j = NULL;
@@ -289,7 +300,8 @@ is_whole(const char *line, size_t len)
 	return memcmp(line + body + sizeof SUM_KEY - 1, sum, 16) == 0;
 }
 
-/* Finds where lines begin. A last line without newline or with a wrong sum is torn, and left out. */
+/* Finds where lines begin. A last line without newline or with a wrong sum is torn, and left out.
+ */
 static int
 index_lines(struct journal_reader *r, struct err *e)
 {
@@ -307,7 +319,8 @@ index_lines(struct journal_reader *r, struct err *e)
 		for (p = block; (p = memchr(p, '\n', (size_t)(block + n - p))) != NULL; p++) {
 			if (r->n + 1 >= cap) {
 				cap = cap == 0 ? 1024 : cap * 2;
-				if ((grown = realloc(r->offsets, (cap + 1) * sizeof *grown)) == NULL) {
+				if ((grown = realloc(r->offsets, (cap + 1) * sizeof *grown)) ==
+				    NULL) {
 					err_nomem(e);
 					goto out;
 				}
@@ -368,7 +381,8 @@ journal_line(struct journal_reader *r, size_t i, struct err *e)
 	buf_clear(&r->text);
 	if (len > LINE_MAX_BYTES)
 		goto damaged;
-	if (buf_room(&r->text, len, e) == -1 || (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1) {
+	if (buf_room(&r->text, len, e) == -1 ||
+	    (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1) {
 		e->class = ERR_SYSTEM;
 		return NULL;
 	}
@@ -382,7 +396,9 @@ journal_line(struct journal_reader *r, size_t i, struct err *e)
 damaged:
 	json_free(line);
 	err_set(e, ERR_CATALOGUE, NULL,
-	    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file from a backup", i + 1);
+	    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file "
+	    "from a backup",
+	    i + 1);
 	return NULL;
 }
 
@@ -409,8 +425,9 @@ copy_str(const struct json *line, const char *key, char *out, size_t size)
 }
 
 /*
- * The whole line that ends at `end` (its newline included) of text, parsed; *line stays NULL when there is none.
- * A lack of memory is not taken for that: it would make a finished run look like one to be undone.
+ * The whole line that ends at `end` (its newline included) of text, parsed; *line stays NULL when
+ * there is none. A lack of memory is not taken for that: it would make a finished run look like one
+ * to be undone.
  */
 static int
 line_before(const char *text, const char *end, struct json **line, struct err *e)
@@ -428,7 +445,8 @@ line_before(const char *text, const char *end, struct json **line, struct err *e
 	return *line == NULL && e->class == ERR_SYSTEM ? -1 : 0;
 }
 
-/* First line, and last whole one; a last line too long for the buffer is no end line, and stays NULL. */
+/* First line, and last whole one; a last line too long for the buffer is no end line, and stays
+ * NULL. */
 static int
 ends(int fd, struct json **first, struct json **last, struct err *e)
 {
@@ -446,13 +464,17 @@ ends(int fd, struct json **first, struct json **last, struct err *e)
 	}
 	if ((n = io_pread(fd, text, PIECE, 0, e)) == -1)
 		goto out;
-	if ((nl = memchr(text, '\n', (size_t)n)) != NULL && line_before(text, nl + 1, first, e) == -1)
+	if ((nl = memchr(text, '\n', (size_t)n)) != NULL &&
+	    line_before(text, nl + 1, first, e) == -1)
 		goto out;
-	if ((n = io_pread(fd, text, PIECE, st.st_size > PIECE ? (uint64_t)st.st_size - PIECE : 0, e)) == -1)
+	if ((n = io_pread(
+		 fd, text, PIECE, st.st_size > PIECE ? (uint64_t)st.st_size - PIECE : 0, e)) == -1)
 		goto out;
-	if ((nl = memrchr(text, '\n', (size_t)n)) != NULL && line_before(text, nl + 1, last, e) == -1)
+	if ((nl = memrchr(text, '\n', (size_t)n)) != NULL &&
+	    line_before(text, nl + 1, last, e) == -1)
 		goto out;
-	if (nl != NULL && *last == NULL && (nl = memrchr(text, '\n', (size_t)(nl - text))) != NULL &&
+	if (nl != NULL && *last == NULL &&
+	    (nl = memrchr(text, '\n', (size_t)(nl - text))) != NULL &&
 	    line_before(text, nl + 1, last, e) == -1)
 		goto out;
 	rc = 0;
@@ -480,7 +502,8 @@ journal_summarize(int dirfd, const char *run, struct journal_summary *s, struct 
 		goto out;
 	}
 	if (first == NULL) {
-		err_set(e, ERR_CATALOGUE, NULL, "db/journal/%s: is damaged; restore it from a backup", name);
+		err_set(e, ERR_CATALOGUE, NULL,
+		    "db/journal/%s: is damaged; restore it from a backup", name);
 		goto out;
 	}
 	copy_str(first, "kind", s->kind, sizeof s->kind);
@@ -523,7 +546,8 @@ journal_count_rows(int dirfd, const char *run, struct err *e)
 			return -1;
 		}
 		/* The lines of one recording stand together. */
-		if (table != NULL && strcmp(table, "rec_volumes") != 0 && json_get_int(line, "id", &id)) {
+		if (table != NULL && strcmp(table, "rec_volumes") != 0 &&
+		    json_get_int(line, "id", &id)) {
 			rows += rows == 0 || id != previous;
 			previous = id;
 		}

@@ -1,9 +1,11 @@
 /*
- * journal: what a run changed, written down and made durable before it is changed. See rec-archive(5).
+ * journal: what a run changed, written down and made durable before it is changed. See
+ *rec-archive(5).
  *
- * db/journal/RUN.jsonl is append-only. Each line is a JSON object whose last key, "xxh3_64", is the XXH3-64
- * of the line up to that key; "seq" counts the lines from 0. A torn last line (a kill, a power cut) is no
- * line: what it announced was not done. Any other damage is an error (ERR_CATALOGUE).
+ * db/journal/RUN.jsonl is append-only. Each line is a JSON object whose last key, "xxh3_64", is the
+ *XXH3-64 of the line up to that key; "seq" counts the lines from 0. A torn last line (a kill, a
+ *power cut) is no line: what it announced was not done. Any other damage is an error
+ *(ERR_CATALOGUE).
  *
  *	{"seq":0,"op":"begin","run":…,"kind":"apply",…}
  *	{"seq":1,"op":"schema",…}
@@ -26,21 +28,28 @@
 
 #define JOURNAL_RUN_MAX 48
 
-enum journal_state { JOURNAL_OPEN, JOURNAL_INTERRUPTED, JOURNAL_APPLIED, JOURNAL_ROLLING_BACK, JOURNAL_ROLLED_BACK };
+enum journal_state {
+	JOURNAL_OPEN,
+	JOURNAL_INTERRUPTED,
+	JOURNAL_APPLIED,
+	JOURNAL_ROLLING_BACK,
+	JOURNAL_ROLLED_BACK
+};
 
 /* open interrupted applied interrupted rolled_back */
 const char *journal_state_name(enum journal_state s);
 
 struct journal_summary {
 	char run[JOURNAL_RUN_MAX];
-	char kind[16];			  /* the command: apply add set rm refresh */
+	char kind[16]; /* the command: apply add set rm refresh */
 	char started_at[CLOCK_TEXT_MAX];
 	char finished_at[CLOCK_TEXT_MAX]; /* "" while it is not */
 	enum journal_state state;	  /* never JOURNAL_OPEN: who holds the lock knows that */
 	int64_t rows, problems;		  /* -1 while the run has no end */
 };
 
-/* The names of the runs, oldest first, in *runs (an array of *n strings to free one by one). No folder: none. */
+/* The names of the runs, oldest first, in *runs (an array of *n strings to free one by one). No
+ * folder: none. */
 int journal_list(int dirfd, char ***runs, size_t *n, struct err *e);
 void journal_list_free(char **runs, size_t n);
 bool journal_is_run(const char *name);
@@ -52,8 +61,8 @@ int64_t journal_count_rows(int dirfd, const char *run, struct err *e);
 struct journal;
 
 /*
- * Creates the journal of a new run with its begin line; nothing else may have the lock. The name sorts
- * behind every other. Appears whole.
+ * Creates the journal of a new run with its begin line; nothing else may have the lock. The name
+ * sorts behind every other. Appears whole.
  */
 struct journal *journal_create(int dirfd, const char *kind, const char *tool, struct err *e);
 /* Opens an existing one to go on behind its last whole line; a torn one is cut off. */

@@ -1,6 +1,7 @@
 /*
- * A `struct json` is jansson's json_t under another name, so that one module alone includes jansson.
- * jansson writes reals with a fixed number of digits; the writer here is ours for that one reason.
+ * A `struct json` is jansson's json_t under another name, so that one module alone includes
+ * jansson. jansson writes reals with a fixed number of digits; the writer here is ours for that one
+ * reason.
  */
 #include "json.h"
 
@@ -28,12 +29,14 @@ out(json_t *v)
 }
 
 /*
- * A number that fits no machine word is kept as a string of this byte and its digits, which json_write turns back
- * into a number. No other string can begin with it: it is never part of UTF-8, and every string is checked.
+ * A number that fits no machine word is kept as a string of this byte and its digits, which
+ * json_write turns back into a number. No other string can begin with it: it is never part of
+ * UTF-8, and every string is checked.
  */
 #define HUGE_BYTE '\xff'
 
-/* The text with every number in it that may not fit put in quotes behind the mark, which no text can guess. */
+/* The text with every number in it that may not fit put in quotes behind the mark, which no text
+ * can guess. */
 static int
 quote_numbers(const char *text, size_t len, const char *mark, struct buf *quoted, struct err *e)
 {
@@ -48,9 +51,11 @@ quote_numbers(const char *text, size_t len, const char *mark, struct buf *quoted
 		else if (text[i] == '"')
 			in_string = !in_string;
 		if (!in_string && (text[i] == '-' || (text[i] >= '0' && text[i] <= '9'))) {
-			while (i + n < len && text[i + n] != '\0' && strchr("0123456789.eE+-", text[i + n]) != NULL)
+			while (i + n < len && text[i + n] != '\0' &&
+			       strchr("0123456789.eE+-", text[i + n]) != NULL)
 				n++;
-			if (n >= 19 || memchr(text + i, 'e', n) != NULL || memchr(text + i, 'E', n) != NULL) {
+			if (n >= 19 || memchr(text + i, 'e', n) != NULL ||
+			    memchr(text + i, 'E', n) != NULL) {
 				rc = buf_addf(quoted, e, "\"%s%.*s\"", mark, (int)n, text + i);
 				continue;
 			}
@@ -66,7 +71,8 @@ load(const char *text, size_t len, json_error_t *je)
 	return json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, je);
 }
 
-/* What stands for a marked string: a huge number. Borrowed v; a new reference, or NULL without memory. */
+/* What stands for a marked string: a huge number. Borrowed v; a new reference, or NULL without
+ * memory. */
 static json_t *
 unmarked(json_t *v, const char *mark)
 {
@@ -94,12 +100,12 @@ unmark(json_t *v, const char *mark)
 	size_t i;
 	void *next;
 
-	json_object_foreach_safe(v, next, key, child)
-		if (unmark(child, mark) == -1 || json_object_set_new_nocheck(v, key, unmarked(child, mark)) == -1)
-			return -1;
-	json_array_foreach(v, i, child)
-		if (unmark(child, mark) == -1 || json_array_set_new(v, i, unmarked(child, mark)) == -1)
-			return -1;
+	json_object_foreach_safe(v, next, key,
+	    child) if (unmark(child, mark) == -1 ||
+		       json_object_set_new_nocheck(v, key, unmarked(child, mark)) == -1) return -1;
+	json_array_foreach(
+	    v, i, child) if (unmark(child, mark) == -1 ||
+			     json_array_set_new(v, i, unmarked(child, mark)) == -1) return -1;
 	return 0;
 }
 
@@ -115,7 +121,8 @@ load_huge(const char *text, size_t len, json_error_t *je, struct err *e)
 	if (hash_random(nonce, sizeof nonce, e) == -1)
 		return NULL;
 	hash_hex(nonce, sizeof nonce, mark);
-	if (quote_numbers(text, len, mark, &quoted, e) == 0 && (v = load(quoted.data, quoted.len, je)) != NULL) {
+	if (quote_numbers(text, len, mark, &quoted, e) == 0 &&
+	    (v = load(quoted.data, quoted.len, je)) != NULL) {
 		whole = unmark(v, mark) == -1 ? NULL : unmarked(v, mark);
 		json_decref(v);
 		v = whole;
@@ -139,7 +146,8 @@ json_parse(const char *text, size_t len, struct err *e)
 		if (json_error_code(&je) == json_error_out_of_memory || errno == ENOMEM)
 			err_nomem(e);
 		else
-			err_item(e, P_BAD_RECORD, "not JSON: %s (at byte %d)", je.text, je.position);
+			err_item(
+			    e, P_BAD_RECORD, "not JSON: %s (at byte %d)", je.text, je.position);
 	}
 	return out(v);
 }
@@ -149,7 +157,8 @@ write_real(double v, struct buf *b, struct err *e)
 {
 	char s[32];
 
-	/* Fifteen digits hold of every number but the smallest; %g leaves out their trailing zeros. */
+	/* Fifteen digits hold of every number but the smallest; %g leaves out their trailing zeros.
+	 */
 	for (int digits = isnormal(v) ? 15 : 1; digits <= 17; digits++) {
 		snprintf(s, sizeof s, "%.*g", digits, v);
 		if (strtod(s, NULL) == v)
@@ -167,7 +176,11 @@ write_text(const char *s, size_t len, struct buf *b, struct err *e)
 		return -1;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
-		const char *esc = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\t' ? "\\t" : NULL;
+		const char *esc = c == '"'    ? "\\\""
+				  : c == '\\' ? "\\\\"
+				  : c == '\n' ? "\\n"
+				  : c == '\t' ? "\\t"
+					      : NULL;
 		int rc;
 
 		if (esc != NULL)
@@ -206,7 +219,8 @@ json_write(const struct json *value, struct buf *b, struct err *e)
 	case JSON_ARRAY:
 		if (buf_add(b, "[", 1, e) == -1)
 			return -1;
-		json_array_foreach(v, i, child) {
+		json_array_foreach(v, i, child)
+		{
 			if (buf_adds(b, sep, e) == -1 || json_write(out(child), b, e) == -1)
 				return -1;
 			sep = ",";

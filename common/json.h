@@ -1,10 +1,11 @@
 /*
  * json: JSON values and JSON lines, over jansson.
  *
- * A value is a `struct json *`. Objects keep the order of their keys. Numbers come out as they went in:
- * integers as 64-bit integers, reals in the fewest digits that read back as the same double, and what fits neither
- * as the digits that it was (its kind is JSON_KIND_REAL, but no getter gives it). Putting a
- * value into an object hands it over (also on failure); getters return borrowed pointers.
+ * A value is a `struct json *`. Objects keep the order of their keys. Numbers come out as they went
+ * in: integers as 64-bit integers, reals in the fewest digits that read back as the same double,
+ * and what fits neither as the digits that it was (its kind is JSON_KIND_REAL, but no getter gives
+ * it). Putting a value into an object hands it over (also on failure); getters return borrowed
+ * pointers.
  *
  * Bytes that are not UTF-8 cannot stand in JSON: see json_put_bytes.
  */
@@ -20,9 +21,19 @@
 
 struct json;
 
-enum json_kind { JSON_KIND_NONE, JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_STR, JSON_KIND_ARRAY, JSON_KIND_OBJECT };
+enum json_kind {
+	JSON_KIND_NONE,
+	JSON_KIND_NULL,
+	JSON_KIND_BOOL,
+	JSON_KIND_INT,
+	JSON_KIND_REAL,
+	JSON_KIND_STR,
+	JSON_KIND_ARRAY,
+	JSON_KIND_OBJECT
+};
 
-/* One value from text, and nothing after it. NULL and *e (ERR_ITEM, bad_record) when it is not JSON. */
+/* One value from text, and nothing after it. NULL and *e (ERR_ITEM, bad_record) when it is not
+ * JSON. */
 struct json *json_parse(const char *text, size_t len, struct err *e);
 /* Appends the value on one line, without a newline. */
 int json_write(const struct json *v, struct buf *out, struct err *e);
@@ -37,8 +48,8 @@ struct json *json_new_object(struct err *e);
 struct json *json_new_array(struct err *e);
 
 /*
- * Each replaces the key's value; -1 and *e when out of memory, or when a string is not UTF-8 (bad_record). A NULL
- * string, a NAN and an infinity put null.
+ * Each replaces the key's value; -1 and *e when out of memory, or when a string is not UTF-8
+ * (bad_record). A NULL string, a NAN and an infinity put null.
  */
 int json_put(struct json *obj, const char *key, struct json *v, struct err *e);
 int json_put_null(struct json *obj, const char *key, struct err *e);
@@ -47,8 +58,8 @@ int json_put_int(struct json *obj, const char *key, int64_t v, struct err *e);
 int json_put_real(struct json *obj, const char *key, double v, struct err *e);
 int json_put_str(struct json *obj, const char *key, const char *v, struct err *e);
 /*
- * A byte string: under `key` when it is valid UTF-8, else in hexadecimal under key + "_hex"; the other
- * of the two is removed.
+ * A byte string: under `key` when it is valid UTF-8, else in hexadecimal under key + "_hex"; the
+ * other of the two is removed.
  */
 int json_put_bytes(struct json *obj, const char *key, const char *v, size_t len, struct err *e);
 int json_append(struct json *array, struct json *v, struct err *e);

@@ -8,17 +8,20 @@
 #include "io.h"
 
 int
-metrics_gauge(struct buf *out, const char *name, const char *help, const char *labels, double value, struct err *e)
+metrics_gauge(struct buf *out, const char *name, const char *help, const char *labels, double value,
+    struct err *e)
 {
-	return buf_addf(out, e, "# HELP %s %s\n# TYPE %s gauge\n%s%s%s%s %.17g\n", name, help, name, name,
-	    labels != NULL ? "{" : "", labels != NULL ? labels : "", labels != NULL ? "}" : "", value);
+	return buf_addf(out, e, "# HELP %s %s\n# TYPE %s gauge\n%s%s%s%s %.17g\n", name, help, name,
+	    name, labels != NULL ? "{" : "", labels != NULL ? labels : "",
+	    labels != NULL ? "}" : "", value);
 }
 
 int
 metrics_write(const char *path, const struct buf *text, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = slash == NULL ? mem_str(".", e) : mem_bytes(path, (size_t)(slash - path) + 1, e);
+	char *folder =
+	    slash == NULL ? mem_str(".", e) : mem_bytes(path, (size_t)(slash - path) + 1, e);
 	struct io_new f = {.fd = -1};
 	int dirfd = folder == NULL ? -1 : io_open_dir(AT_FDCWD, folder, e), rc = -1;
 

@@ -1,6 +1,7 @@
 /*
- * One table says what a measure looks like: it drives putting, checking and the catalogue's columns, so that
- * a record that went through `rec-meta probe` and one that was measured in place cannot differ.
+ * One table says what a measure looks like: it drives putting, checking and the catalogue's
+ * columns, so that a record that went through `rec-meta probe` and one that was measured in place
+ * cannot differ.
  */
 #include "record.h"
 
@@ -21,8 +22,14 @@ static const struct field {
 	size_t size; /* of a string with its NUL */
 	double lo, hi;
 } fields[] = {
-#define STR(f, k) {#f, k, offsetof(struct measure, f), sizeof((struct measure *)0)->f, 0, 0}
-#define NUM(f, k, lo, hi) {#f, k, offsetof(struct measure, f), 0, lo, hi}
+#define STR(f, k)                                                                                  \
+	{                                                                                          \
+#f, k, offsetof(struct measure, f), sizeof((struct measure *)0)->f, 0, 0           \
+	}
+#define NUM(f, k, lo, hi)                                                                          \
+	{                                                                                          \
+#f, k, offsetof(struct measure, f), 0, lo, hi                                      \
+	}
     NUM(size_bytes, INTEGER, 0, 9e18),
     STR(mtime, TIME),
     STR(container, TEXT),
@@ -70,7 +77,8 @@ put_fields(struct json *rec, const struct measure *m, struct err *e)
 		switch (f->kind) {
 		case INTEGER:
 			n = *(int64_t *)at(m, f);
-			rc = n == -1 ? json_put_null(rec, f->name, e) : json_put_int(rec, f->name, n, e);
+			rc = n == -1 ? json_put_null(rec, f->name, e)
+				     : json_put_int(rec, f->name, n, e);
 			break;
 		case REAL:
 			rc = json_put_real(rec, f->name, *(double *)at(m, f), e);
@@ -110,7 +118,8 @@ record_put_columns(struct json *row, const struct measure *m, struct err *e)
 	if (rc == 0)
 		rc = json_put_str(row, "tags", text.data, e);
 	buf_free(&text);
-	return rc == 0 ? json_put_str(row, "prober", m->prober[0] != '\0' ? m->prober : NULL, e) : -1;
+	return rc == 0 ? json_put_str(row, "prober", m->prober[0] != '\0' ? m->prober : NULL, e)
+		       : -1;
 }
 
 static int
@@ -123,8 +132,8 @@ bad(struct err *e, const char *key, const char *why)
 static bool
 is_quality(const char *s)
 {
-	return strcmp(s, "high_resolution") == 0 || strcmp(s, "cd_quality") == 0 || strcmp(s, "low_quality") == 0 ||
-	    strcmp(s, "unknown") == 0;
+	return strcmp(s, "high_resolution") == 0 || strcmp(s, "cd_quality") == 0 ||
+	       strcmp(s, "low_quality") == 0 || strcmp(s, "unknown") == 0;
 }
 
 static int
@@ -142,7 +151,8 @@ get_text(const struct json *v, const struct field *f, char *out, struct err *e)
 	if (f->kind == TIME && !clock_is_rfc3339(s))
 		return bad(e, f->name, "is not a time like 2025-09-05T10:00:00Z");
 	if (f->kind == QUALITY && !is_quality(s))
-		return bad(e, f->name, "is none of high_resolution, cd_quality, low_quality, unknown");
+		return bad(
+		    e, f->name, "is none of high_resolution, cd_quality, low_quality, unknown");
 	memcpy(out, s, len + 1);
 	return 0;
 }
@@ -177,11 +187,13 @@ get_field(const struct json *v, const struct field *f, struct measure *m, struct
 static int
 get_problem(const struct json *p, struct measure *m, struct err *e)
 {
-	static const char *const codes[] = {P_MISSING, P_UNREADABLE, P_DENIED, P_NOT_AUDIO, P_UNSUPPORTED, P_EMPTY,
-	    P_TRUNCATED, P_HEADER_MISMATCH, P_DECODE_ERROR, P_ZERO_TAIL, P_MODIFIED};
+	static const char *const codes[] = {P_MISSING, P_UNREADABLE, P_DENIED, P_NOT_AUDIO,
+	    P_UNSUPPORTED, P_EMPTY, P_TRUNCATED, P_HEADER_MISMATCH, P_DECODE_ERROR, P_ZERO_TAIL,
+	    P_MODIFIED};
 	const char *code = json_get_str(p, "code"), *message = json_get_str(p, "message");
 
-	for (size_t i = 0; code != NULL && message != NULL && i < sizeof codes / sizeof codes[0]; i++)
+	for (size_t i = 0; code != NULL && message != NULL && i < sizeof codes / sizeof codes[0];
+	     i++)
 		if (strcmp(code, codes[i]) == 0) {
 			err_item(&m->problem, codes[i], "%s", message);
 			return 0;
@@ -231,9 +243,11 @@ record_get_measure(const struct json *rec, struct measure *m, struct err *e)
 		if ((v = json_get(rec, fields[i].name)) != NULL && json_kind(v) != JSON_KIND_NULL &&
 		    get_field(v, &fields[i], m, e) == -1)
 			return -1;
-	if ((v = json_get(rec, "tags")) != NULL && json_kind(v) != JSON_KIND_NULL && get_tags(v, m, e) == -1)
+	if ((v = json_get(rec, "tags")) != NULL && json_kind(v) != JSON_KIND_NULL &&
+	    get_tags(v, m, e) == -1)
 		return -1;
-	if ((v = json_get(rec, "problem")) != NULL && json_kind(v) != JSON_KIND_NULL && get_problem(v, m, e) == -1)
+	if ((v = json_get(rec, "problem")) != NULL && json_kind(v) != JSON_KIND_NULL &&
+	    get_problem(v, m, e) == -1)
 		return -1;
 	return 1;
 }
@@ -245,7 +259,8 @@ record_put_problem(struct json *rec, const struct err *problem, struct err *e)
 
 	if (p == NULL)
 		return -1;
-	if (json_put_str(p, "code", problem->code, e) == -1 || json_put_str(p, "message", problem->text, e) == -1) {
+	if (json_put_str(p, "code", problem->code, e) == -1 ||
+	    json_put_str(p, "message", problem->text, e) == -1) {
 		json_free(p);
 		return -1;
 	}
@@ -273,7 +288,8 @@ record_get_path(const struct json *rec, char **path, size_t *len, struct err *e)
 	if (rc == 0 || *len == 0 || memchr(*path, '\0', *len) != NULL) {
 		free(*path);
 		*path = NULL;
-		return err_item(e, P_BAD_RECORD, "the record has no \"path\" (or \"path_hex\") that names a file");
+		return err_item(e, P_BAD_RECORD,
+		    "the record has no \"path\" (or \"path_hex\") that names a file");
 	}
 	return 0;
 }

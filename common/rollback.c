@@ -42,7 +42,8 @@ row_hash(const char *table, int64_t id)
 
 /* ---- rows ---- */
 
-/* What a conflicting row becomes under --force: itself with the columns that the run changed put back. */
+/* What a conflicting row becomes under --force: itself with the columns that the run changed put
+ * back. */
 static struct json *
 forced(const struct json *now, const struct json *before, const struct json *changed, struct err *e)
 {
@@ -54,9 +55,11 @@ forced(const struct json *now, const struct json *before, const struct json *cha
 	if ((row = json_clone(now, e)) == NULL)
 		return NULL;
 	for (size_t i = 0; i < json_count(changed); i++) {
-		if ((column = json_to_str(json_at(changed, i), NULL)) == NULL || json_get(before, column) == NULL)
+		if ((column = json_to_str(json_at(changed, i), NULL)) == NULL ||
+		    json_get(before, column) == NULL)
 			continue;
-		if ((v = json_clone(json_get(before, column), e)) == NULL || json_put(row, column, v, e) == -1) {
+		if ((v = json_clone(json_get(before, column), e)) == NULL ||
+		    json_put(row, column, v, e) == -1) {
 			json_free(row);
 			return NULL;
 		}
@@ -64,11 +67,13 @@ forced(const struct json *now, const struct json *before, const struct json *cha
 	return row;
 }
 
-/* Remembers the outcome of a recording once: several lines may be about it. 0 stands for what has no recording. */
+/* Remembers the outcome of a recording once: several lines may be about it. 0 stands for what has
+ * no recording. */
 static void
 note(struct undo *u, int64_t id, const struct err *why)
 {
-	struct outcome *o = u->n > 0 && id != 0 && u->batch[u->n - 1].id == id ? &u->batch[u->n - 1] : &u->batch[u->n++];
+	struct outcome *o = u->n > 0 && id != 0 && u->batch[u->n - 1].id == id ? &u->batch[u->n - 1]
+									       : &u->batch[u->n++];
 
 	o->id = id;
 	if (why != NULL) {
@@ -106,8 +111,10 @@ undo_row(struct undo *u, const struct json *line, struct err *e)
 	if (rowimage_digest(now, digest, e) == -1)
 		goto out;
 	if (strcmp(digest, after != NULL ? after : "") != 0) {
-		err_item(&why, P_CONFLICT, "the row in %s was %s since; %s", table, now == NULL ? "removed" : "changed",
-		    r->force ? "what the run changed was put back all the same" : "left as it is (--force puts it back)");
+		err_item(&why, P_CONFLICT, "the row in %s was %s since; %s", table,
+		    now == NULL ? "removed" : "changed",
+		    r->force ? "what the run changed was put back all the same"
+			     : "left as it is (--force puts it back)");
 		note(u, recording, r->force ? NULL : &why);
 		if (!r->force) {
 			rc = idset_add(&u->conflicts, row_hash(table, id), e);
@@ -132,7 +139,8 @@ out:
 /* ---- files ---- */
 
 static int
-folder_of(struct archive *a, const struct json *line, const char *key, enum folder *f, struct err *e)
+folder_of(
+    struct archive *a, const struct json *line, const char *key, enum folder *f, struct err *e)
 {
 	const char *name = json_get_str(line, key);
 
@@ -170,7 +178,8 @@ undo_file(struct undo *u, const struct json *line, struct err *e)
 	if (folder_of(a, line, created ? "folder" : "to_folder", &here, e) == -1)
 		goto out;
 	there = FOLDER_BACKUP;
-	if (created ? archive_need_folder(a, there, e) == -1 : folder_of(a, line, "folder", &there, e) == -1)
+	if (created ? archive_need_folder(a, there, e) == -1
+		    : folder_of(a, line, "folder", &there, e) == -1)
 		goto out;
 	if (io_stat_beneath(a->folders[here], from, &st, &gone) == -1) {
 		/* Missing: the change was announced and not done, or is already undone. */
@@ -182,13 +191,15 @@ undo_file(struct undo *u, const struct json *line, struct err *e)
 	}
 	rc = 0;
 	if (io_move(a->folders[here], from, a->folders[there], to, &why) == -1) {
-		/* A disk that is full or fails is no conflict: what it left undone is done by trying again. */
+		/* A disk that is full or fails is no conflict: what it left undone is done by
+		 * trying again. */
 		if (why.class == ERR_SYSTEM && why.sys != EEXIST) {
 			*e = why;
 			rc = -1;
 			goto out;
 		}
-		err_item(&why, P_CONFLICT, "%s/%s could not be put back as %s/%s", a->paths[here], from, a->paths[there], to);
+		err_item(&why, P_CONFLICT, "%s/%s could not be put back as %s/%s", a->paths[here],
+		    from, a->paths[there], to);
 		note(u, 0, &why);
 	}
 out:
@@ -199,7 +210,8 @@ out:
 
 /* ---- the schema ---- */
 
-/* 1 when a run other than this one is not rolled back: what the toolkit added is still in use then. */
+/* 1 when a run other than this one is not rolled back: what the toolkit added is still in use then.
+ */
 static int
 others_stand(const struct rollback *r, char **runs, size_t n, struct err *e)
 {
@@ -233,8 +245,10 @@ undo_schema_of(struct undo *u, const char *run, struct err *e)
 		if (op == NULL) {
 			rc = -1;
 		} else if (strcmp(op, "schema") == 0) {
-			rc = catalogue_begin(c, e) == -1 || schema_remove(c, line, u->r->force, &kept, e) == -1 ? -1
-																: catalogue_commit(c, e);
+			rc = catalogue_begin(c, e) == -1 ||
+				     schema_remove(c, line, u->r->force, &kept, e) == -1
+				 ? -1
+				 : catalogue_commit(c, e);
 			catalogue_rollback(c);
 			if (rc == 0 && kept.class != ERR_NONE)
 				note(u, 0, &kept);
@@ -289,7 +303,8 @@ tell_batch(struct undo *u, struct err *e)
 			u->r->conflicts++;
 		else
 			u->r->restored++;
-		if (u->r->tell != NULL && u->r->tell(u->r->ctx, o->id, o->conflict ? &o->why : NULL, e) == -1)
+		if (u->r->tell != NULL &&
+		    u->r->tell(u->r->ctx, o->id, o->conflict ? &o->why : NULL, e) == -1)
 			return -1;
 	}
 	memset(u->batch, 0, u->n * sizeof u->batch[0]);
@@ -323,7 +338,8 @@ mark(struct rollback *r, const char *op, struct err *e)
 	char now[CLOCK_TEXT_MAX];
 	int rc = -1;
 
-	if (line != NULL && json_put_str(line, "op", op, e) == 0 && json_put_int(line, "rows", r->restored, e) == 0 &&
+	if (line != NULL && json_put_str(line, "op", op, e) == 0 &&
+	    json_put_int(line, "rows", r->restored, e) == 0 &&
 	    json_put_int(line, "problems", r->conflicts, e) == 0 &&
 	    json_put_str(line, "finished_at", clock_rfc3339(clock_now(), now), e) == 0)
 		rc = journal_add(j, line, e) == 0 ? journal_sync(j, e) : -1;
@@ -356,8 +372,8 @@ rollback_run(struct rollback *r, struct err *e)
 	if (u == NULL)
 		return -1;
 	u->r = r;
-	if ((u->lines = journal_read_open(r->a->journal, r->run, e)) == NULL || check_lines(u->lines, e) == -1 ||
-	    (!r->dry_run && mark(r, "rollback", e) == -1))
+	if ((u->lines = journal_read_open(r->a->journal, r->run, e)) == NULL ||
+	    check_lines(u->lines, e) == -1 || (!r->dry_run && mark(r, "rollback", e) == -1))
 		goto out;
 	for (at = journal_lines(u->lines); at > 0;) {
 		if (r->stop != NULL && atomic_load(r->stop) != 0) {
@@ -367,7 +383,8 @@ rollback_run(struct rollback *r, struct err *e)
 		if (undo_batch(u, &at, e) == -1)
 			goto out;
 	}
-	if (!r->dry_run && (undo_schema(u, e) == -1 || tell_batch(u, e) == -1 || mark(r, "rolled_back", e) == -1))
+	if (!r->dry_run &&
+	    (undo_schema(u, e) == -1 || tell_batch(u, e) == -1 || mark(r, "rolled_back", e) == -1))
 		goto out;
 	rc = 0;
 out:
@@ -394,17 +411,20 @@ settle_file(struct archive *a, const struct json *line, struct err *e)
 	size_t len;
 	int rc = -1, row;
 
-	if (json_get_bytes(line, "name", &name, &len, e) != 1 || (!created && json_get_bytes(line, "to", &to, &len, e) != 1)) {
+	if (json_get_bytes(line, "name", &name, &len, e) != 1 ||
+	    (!created && json_get_bytes(line, "to", &to, &len, e) != 1)) {
 		err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no file");
 		goto out;
 	}
-	if (folder_of(a, line, "folder", &f, e) == -1 || (row = catalogue_find_stored(a->catalogue, name, strlen(name), &id, e)) == -1)
+	if (folder_of(a, line, "folder", &f, e) == -1 ||
+	    (row = catalogue_find_stored(a->catalogue, name, strlen(name), &id, e)) == -1)
 		goto out;
 	rc = 0;
 	if (row == 0 && io_stat_beneath(a->folders[f], name, &st, &gone) == 0)
 		rc = archive_need_folder(a, FOLDER_BACKUP, e) == -1
-		    ? -1
-		    : io_move(a->folders[f], name, a->folders[FOLDER_BACKUP], created ? name : to, e);
+			 ? -1
+			 : io_move(a->folders[f], name, a->folders[FOLDER_BACKUP],
+			       created ? name : to, e);
 out:
 	free(name);
 	free(to);

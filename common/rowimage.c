@@ -60,12 +60,14 @@ rowimage_digest(const struct json *row, char out[HASH_XXH3_128_HEX], struct err 
 		return 0;
 	if ((columns = mem_new(json_count(row) + 1, sizeof *columns, e)) == NULL)
 		return -1;
-	for (void *it = json_first(row, &column, &v); it != NULL; it = json_next(row, it, &column, &v))
+	for (void *it = json_first(row, &column, &v); it != NULL;
+	     it = json_next(row, it, &column, &v))
 		if (!is_null(v))
 			columns[n++] = column;
 	qsort(columns, n, sizeof *columns, by_name);
 	for (size_t i = 0; i < n; i++)
-		if (buf_addf(&text, e, "%s=", columns[i]) == -1 || json_write(json_get(row, columns[i]), &text, e) == -1 ||
+		if (buf_addf(&text, e, "%s=", columns[i]) == -1 ||
+		    json_write(json_get(row, columns[i]), &text, e) == -1 ||
 		    buf_add(&text, "\n", 1, e) == -1)
 			goto out;
 	if ((h = hash_open(HASH_XXH3_128, e)) == NULL)
@@ -88,7 +90,8 @@ rowimage_changed(const struct json *before, const struct json *after, struct err
 
 	for (void *it = names == NULL ? NULL : json_first(after, &column, &v); it != NULL;
 	     it = json_next(after, it, &column, &v))
-		if (!same_column(v, json_get(before, column)) && json_append_str(names, column, e) == -1) {
+		if (!same_column(v, json_get(before, column)) &&
+		    json_append_str(names, column, e) == -1) {
 			json_free(names);
 			return NULL;
 		}

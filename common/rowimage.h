@@ -1,8 +1,9 @@
 /*
  * rowimage: images of catalogue rows, compared.
  *
- * A row image is the JSON object that catalogue_row_get gives. A column that is NULL and one that the table
- * does not have are the same here, so that a run that adds columns does not make every older row differ.
+ * A row image is the JSON object that catalogue_row_get gives. A column that is NULL and one that
+ * the table does not have are the same here, so that a run that adds columns does not make every
+ * older row differ.
  */
 #ifndef REC_ROWIMAGE_H
 #define REC_ROWIMAGE_H

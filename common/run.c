@@ -32,8 +32,9 @@ lock(struct run *r, struct err *e)
 	struct timespec nap = {.tv_nsec = 50000000};
 	int rc;
 
-	if (a->journal == -1 && (io_make_dirs(AT_FDCWD, a->journal_path, e) == -1 ||
-				    (a->journal = io_open_dir(AT_FDCWD, a->journal_path, e)) == -1)) {
+	if (a->journal == -1 &&
+	    (io_make_dirs(AT_FDCWD, a->journal_path, e) == -1 ||
+		(a->journal = io_open_dir(AT_FDCWD, a->journal_path, e)) == -1)) {
 		e->class = ERR_SYSTEM;
 		return -1;
 	}
@@ -42,8 +43,9 @@ lock(struct run *r, struct err *e)
 			return err_set(e, ERR_STOPPED, NULL, "stopped");
 		if (clock_monotonic_ns() >= until)
 			return err_set(e, ERR_BUSY, P_BUSY,
-			    "%s: another run has been at work for %lld s; try again when it has ended", a->journal_path,
-			    (long long)wait_s);
+			    "%s: another run has been at work for %lld s; try again when it has "
+			    "ended",
+			    a->journal_path, (long long)wait_s);
 		nanosleep(&nap, NULL);
 	}
 	return rc == 1 ? 0 : -1;
@@ -56,7 +58,8 @@ end_line(struct journal *j, int64_t rows, int64_t problems, struct err *e)
 	struct json *line = json_new_object(e);
 	char now[CLOCK_TEXT_MAX];
 
-	if (line == NULL || json_put_str(line, "op", "end", e) == -1 || json_put_int(line, "rows", rows, e) == -1 ||
+	if (line == NULL || json_put_str(line, "op", "end", e) == -1 ||
+	    json_put_int(line, "rows", rows, e) == -1 ||
 	    json_put_int(line, "problems", problems, e) == -1 ||
 	    json_put_str(line, "finished_at", clock_rfc3339(clock_now(), now), e) == -1) {
 		json_free(line);
@@ -66,9 +69,9 @@ end_line(struct journal *j, int64_t rows, int64_t problems, struct err *e)
 }
 
 /*
- * What a killed run left: a rollback is finished; an apply is gone on with by an apply and closed by any other
- * run, since each of its transactions is whole; of a run that touches files, the file that was being worked on
- * is settled.
+ * What a killed run left: a rollback is finished; an apply is gone on with by an apply and closed
+ * by any other run, since each of its transactions is whole; of a run that touches files, the file
+ * that was being worked on is settled.
  */
 static int
 recover(struct run *r, const struct journal_summary *s, struct err *e)
@@ -176,7 +179,8 @@ run_cancel(struct run *r)
 }
 
 int
-run_change(struct run *r, const char *table, const char *key, int64_t id, struct json *after, struct err *e)
+run_change(struct run *r, const char *table, const char *key, int64_t id, struct json *after,
+    struct err *e)
 {
 	struct json *before;
 	struct run_change *grown;
@@ -201,8 +205,8 @@ run_change(struct run *r, const char *table, const char *key, int64_t id, struct
 		r->changes = grown;
 		r->cap_changes = cap;
 	}
-	r->changes[r->n_changes++] =
-	    (struct run_change){.table = table, .key = key, .id = id, .before = before, .after = after};
+	r->changes[r->n_changes++] = (struct run_change){
+	    .table = table, .key = key, .id = id, .before = before, .after = after};
 	return 1;
 }
 
@@ -225,8 +229,10 @@ journal_change(struct run *r, const struct run_change *c, struct err *e)
 	if (line == NULL || rowimage_digest(c->after, digest, e) == -1 ||
 	    (changed = rowimage_changed(c->before, c->after, e)) == NULL)
 		goto fail;
-	if (json_put_str(line, "op", "row", e) == -1 || json_put_str(line, "table", c->table, e) == -1 ||
-	    json_put_str(line, "key", c->key, e) == -1 || json_put_int(line, "id", c->id, e) == -1 ||
+	if (json_put_str(line, "op", "row", e) == -1 ||
+	    json_put_str(line, "table", c->table, e) == -1 ||
+	    json_put_str(line, "key", c->key, e) == -1 ||
+	    json_put_int(line, "id", c->id, e) == -1 ||
 	    put_clone(line, "before", c->before, e) == -1 ||
 	    json_put_str(line, "after", c->after != NULL ? digest : NULL, e) == -1 ||
 	    json_put(line, "changed", changed, e) == -1)
@@ -244,7 +250,8 @@ recordings(const struct run *r)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < r->n_changes; i++)
-		n += strcmp(r->changes[i].table, "rec_volumes") != 0 && (i == 0 || r->changes[i].id != r->changes[i - 1].id);
+		n += strcmp(r->changes[i].table, "rec_volumes") != 0 &&
+		     (i == 0 || r->changes[i].id != r->changes[i - 1].id);
 	return n;
 }
 
@@ -267,7 +274,8 @@ run_commit(struct run *r, struct err *e)
 	for (size_t i = 0; i < r->n_changes; i++) {
 		struct run_change *c = &r->changes[i];
 
-		if (catalogue_row_put(r->a->catalogue, c->table, c->key, c->id, c->before, c->after, e) == -1)
+		if (catalogue_row_put(
+			r->a->catalogue, c->table, c->key, c->id, c->before, c->after, e) == -1)
 			goto fail;
 	}
 	r->in_transaction = false;
@@ -325,7 +333,8 @@ run_upgrade(struct run *r, struct err *e)
 		rc = 0;
 		goto out;
 	}
-	if ((copy = json_clone(line, e)) == NULL || run_announce(r, copy, e) == -1 || schema_add(c, line, e) == -1)
+	if ((copy = json_clone(line, e)) == NULL || run_announce(r, copy, e) == -1 ||
+	    schema_add(c, line, e) == -1)
 		goto out;
 	r->in_transaction = false;
 	rc = catalogue_commit(c, e) == -1 ? -1 : catalogue_refresh_shape(c, e);

@@ -1,8 +1,8 @@
 /*
  * run: a command that changes the archive, so that it can be taken back.
  *
- *	run_open(&r, a, "apply", e)       takes the lock; finishes or undoes what an earlier run left
- *	run_upgrade(&r, e)                the toolkit's tables and missing columns, once
+ *	run_open(&r, a, "apply", e)       takes the lock; finishes or undoes what an earlier run
+ *left run_upgrade(&r, e)                the toolkit's tables and missing columns, once
  *	run_begin(&r, e)                  a write transaction
  *	  catalogue_row_get(...)          what is there now
  *	  run_change(&r, ..., after, e)   what it shall be
@@ -10,9 +10,10 @@
  *	run_end(&r, problems, e)          the run is complete
  *	run_close(&r)                     always
  *
- * The before-image of each row is read inside the transaction that changes it and is durable in the journal
- * before the change. A run that changes nothing leaves no journal. One run at a time: the lock is on the
- * journal folder, and a second writer waits as long as it would for the database, then fails with ERR_BUSY.
+ * The before-image of each row is read inside the transaction that changes it and is durable in the
+ *journal before the change. A run that changes nothing leaves no journal. One run at a time: the
+ *lock is on the journal folder, and a second writer waits as long as it would for the database,
+ *then fails with ERR_BUSY.
  */
 #ifndef REC_RUN_H
 #define REC_RUN_H
@@ -33,7 +34,7 @@ struct run {
 	struct journal *journal; /* NULL until something is changed */
 	struct run_change *changes;
 	size_t n_changes, cap_changes;
-	int64_t rows;		 /* recordings changed and committed */
+	int64_t rows; /* recordings changed and committed */
 	bool in_transaction;
 };
 
@@ -42,13 +43,14 @@ int run_open(struct run *r, struct archive *a, const char *kind, struct err *e);
 int run_upgrade(struct run *r, struct err *e);
 int run_begin(struct run *r, struct err *e);
 /*
- * Queues a change of one row; takes `after` over (NULL deletes), also on failure. 1 when it differs from what
- * is there, 0 when it does not (nothing is queued), -1.
+ * Queues a change of one row; takes `after` over (NULL deletes), also on failure. 1 when it differs
+ * from what is there, 0 when it does not (nothing is queued), -1.
  */
-int run_change(struct run *r, const char *table, const char *key, int64_t id, struct json *after, struct err *e);
+int run_change(struct run *r, const char *table, const char *key, int64_t id, struct json *after,
+    struct err *e);
 /*
- * Journals a line (takes it over) about what is no row, and makes it durable before that is touched: a file
- * (op "file"), the schema.
+ * Journals a line (takes it over) about what is no row, and makes it durable before that is
+ * touched: a file (op "file"), the schema.
  */
 int run_announce(struct run *r, struct json *line, struct err *e);
 int run_commit(struct run *r, struct err *e);

@@ -4,7 +4,8 @@
 
 #include "sql.h"
 
-/* Columns of the existing application's later shapes, and the step of its own migrations that adds them. */
+/* Columns of the existing application's later shapes, and the step of its own migrations that adds
+ * them. */
 static const struct step {
 	const char *table, *column, *definition, *version;
 } steps[] = {
@@ -19,11 +20,13 @@ static const struct step {
     {"jobs", "finished_iso", "finished_iso TEXT", "0002_add_job_progress_columns"},
     {"jobs", "uploaded_bytes", "uploaded_bytes BIGINT DEFAULT 0", "0002_add_job_progress_columns"},
     {"jobs", "total_bytes", "total_bytes BIGINT", "0002_add_job_progress_columns"},
-    {"jobs", "cancel_requested", "cancel_requested INTEGER DEFAULT 0", "0002_add_job_progress_columns"},
+    {"jobs", "cancel_requested", "cancel_requested INTEGER DEFAULT 0",
+	"0002_add_job_progress_columns"},
 };
 #define N_STEPS (sizeof steps / sizeof steps[0])
 
-/* The columns that are missing, appended to an array; *version is the stamp that they earn, or NULL. */
+/* The columns that are missing, appended to an array; *version is the stamp that they earn, or
+ * NULL. */
 static int
 missing_columns(struct catalogue *c, struct json *columns, const char **version, struct err *e)
 {
@@ -40,8 +43,10 @@ missing_columns(struct catalogue *c, struct json *columns, const char **version,
 			return -1;
 		if (there)
 			continue;
-		if ((pair = json_new_array(e)) == NULL || json_append_str(pair, s->table, e) == -1 ||
-		    json_append_str(pair, s->column, e) == -1 || json_append(columns, pair, e) == -1)
+		if ((pair = json_new_array(e)) == NULL ||
+		    json_append_str(pair, s->table, e) == -1 ||
+		    json_append_str(pair, s->column, e) == -1 ||
+		    json_append(columns, pair, e) == -1)
 			return -1;
 		*version = s->version;
 	}
@@ -56,7 +61,8 @@ schema_missing(struct catalogue *c, struct json **line, struct err *e)
 	const char *version;
 	size_t n;
 
-	if ((*line = json_new_object(e)) == NULL || columns == NULL || missing_columns(c, columns, &version, e) == -1) {
+	if ((*line = json_new_object(e)) == NULL || columns == NULL ||
+	    missing_columns(c, columns, &version, e) == -1) {
 		json_free(columns);
 		goto fail;
 	}
@@ -84,7 +90,8 @@ fail:
 static const struct step *
 step_of(const struct json *pair, struct err *e)
 {
-	const char *table = json_to_str(json_at(pair, 0), NULL), *column = json_to_str(json_at(pair, 1), NULL);
+	const char *table = json_to_str(json_at(pair, 0), NULL),
+		   *column = json_to_str(json_at(pair, 1), NULL);
 
 	for (size_t i = 0; table != NULL && column != NULL && i < N_STEPS; i++)
 		if (strcmp(steps[i].table, table) == 0 && strcmp(steps[i].column, column) == 0)
@@ -101,7 +108,8 @@ schema_add(struct catalogue *c, const struct json *line, struct err *e)
 	const struct step *s;
 
 	for (size_t i = 0; i < json_count(columns); i++)
-		if ((s = step_of(json_at(columns, i), e)) == NULL || catalogue_add_column(c, s->table, s->definition, e) == -1)
+		if ((s = step_of(json_at(columns, i), e)) == NULL ||
+		    catalogue_add_column(c, s->table, s->definition, e) == -1)
 			return -1;
 	if (version != NULL && catalogue_alembic_set(c, version, e) == -1)
 		return -1;
@@ -126,7 +134,8 @@ are_used(struct catalogue *c, const struct json *columns, struct err *kept, stru
 			return -1;
 		if (values > 0) {
 			err_item(kept, P_CONFLICT,
-			    "the columns that the run added are kept: %lld rows have a value in %s.%s that it did not write",
+			    "the columns that the run added are kept: %lld rows have a value in "
+			    "%s.%s that it did not write",
 			    (long long)values, s->table, s->column);
 			return 1;
 		}
@@ -150,9 +159,11 @@ drop_columns(struct catalogue *c, const struct json *columns, struct err *e)
 }
 
 static int
-restore_stamp(struct catalogue *c, const struct json *line, bool force, struct err *kept, struct err *e)
+restore_stamp(
+    struct catalogue *c, const struct json *line, bool force, struct err *kept, struct err *e)
 {
-	const char *before = json_get_str(line, "alembic_before"), *after = json_get_str(line, "alembic_after");
+	const char *before = json_get_str(line, "alembic_before"),
+		   *after = json_get_str(line, "alembic_after");
 	const char *now = catalogue_shape(c)->alembic_version;
 
 	if (before == NULL || after == NULL || strcmp(now, before) == 0)
@@ -164,7 +175,8 @@ restore_stamp(struct catalogue *c, const struct json *line, bool force, struct e
 }
 
 int
-schema_remove(struct catalogue *c, const struct json *line, bool force, struct err *kept, struct err *e)
+schema_remove(
+    struct catalogue *c, const struct json *line, bool force, struct err *kept, struct err *e)
 {
 	const struct json *columns = json_get(line, "columns");
 	int64_t rows;
@@ -173,10 +185,12 @@ schema_remove(struct catalogue *c, const struct json *line, bool force, struct e
 	*kept = (struct err){0};
 	if (!force && (used = are_used(c, columns, kept, e)) == -1)
 		return -1;
-	if (!used && (drop_columns(c, columns, e) == -1 || restore_stamp(c, line, force, kept, e) == -1))
+	if (!used &&
+	    (drop_columns(c, columns, e) == -1 || restore_stamp(c, line, force, kept, e) == -1))
 		return -1;
 	if (json_to_bool(json_get(line, "toolkit")) && catalogue_shape(c)->toolkit_version > 0 &&
-	    ((rows = catalogue_count_toolkit(c, e)) == -1 || (rows == 0 && catalogue_drop_toolkit(c, e) == -1)))
+	    ((rows = catalogue_count_toolkit(c, e)) == -1 ||
+		(rows == 0 && catalogue_drop_toolkit(c, e) == -1)))
 		return -1;
 	return catalogue_refresh_shape(c, e);
 }

@@ -27,14 +27,16 @@ look_at_file(const struct archive *a, const struct catalogue_row *row, struct su
 
 	*s = (struct survey){.size_bytes = -1};
 	audio_measure_init(&s->m);
-	if (archive_locate(a, row->stored, row->stored_len, row->folder, &s->folder, &st, &s->problem) == -1)
+	if (archive_locate(
+		a, row->stored, row->stored_len, row->folder, &s->folder, &st, &s->problem) == -1)
 		return;
 	s->found = true;
 	s->size_bytes = (int64_t)st.st_size;
 	clock_rfc3339(st.st_mtim, s->mtime);
 }
 
-/* NULL when the file is as the catalogue knows it and nothing is lacking, else the reason to look closer. */
+/* NULL when the file is as the catalogue knows it and nothing is lacking, else the reason to look
+ * closer. */
 static const char *
 reason(const struct catalogue_row *row, const struct survey_opts *o, const struct survey *s)
 {
@@ -60,8 +62,8 @@ reason(const struct catalogue_row *row, const struct survey_opts *o, const struc
 }
 
 int
-survey_due(const struct archive *a, const struct catalogue_row *row, const struct survey_opts *o, const char **why,
-    struct err *problem)
+survey_due(const struct archive *a, const struct catalogue_row *row, const struct survey_opts *o,
+    const char **why, struct err *problem)
 {
 	struct survey s;
 
@@ -80,8 +82,8 @@ copy_measure(struct measure *to, const struct measure *from, struct err *e)
 }
 
 static int
-measure(const struct archive *a, const struct catalogue_row *row, const struct survey_opts *o, struct survey *s,
-    struct err *e)
+measure(const struct archive *a, const struct catalogue_row *row, const struct survey_opts *o,
+    struct survey *s, struct err *e)
 {
 	int fd = io_open_beneath(a->folders[s->folder], row->stored, &s->problem), rc;
 
@@ -121,14 +123,17 @@ static void
 judge(const struct catalogue_row *row, struct survey *s)
 {
 	const char *sha256 = s->m.sha256;
-	const char *recorded = row->checksum != NULL ? row->checksum : row->measured ? row->sha256 : NULL;
+	const char *recorded = row->checksum != NULL ? row->checksum
+			       : row->measured	     ? row->sha256
+						     : NULL;
 	int64_t size = row->measured && row->sha256 != NULL ? row->size_bytes : row->filesize_bytes;
 
 	s->keep_baseline = row->measured && row->sha256 != NULL && !same(row->sha256, sha256);
 	if (recorded == NULL || sha256[0] == '\0')
 		return;
 	if (strcasecmp(recorded, sha256) == 0) {
-		/* Proven to be the bytes that were recorded: zeros at the end are how it was recorded. */
+		/* Proven to be the bytes that were recorded: zeros at the end are how it was
+		 * recorded. */
 		if (same(s->problem.code, P_ZERO_TAIL))
 			s->problem = (struct err){0};
 		return;
@@ -137,19 +142,24 @@ judge(const struct catalogue_row *row, struct survey *s)
 		return;
 	if (s->m.zero_tail_bytes > 0)
 		err_item(&s->problem, P_ZERO_TAIL,
-		    "the last %llu bytes are zero and the checksum differs from the recorded one: lost in a power cut?",
+		    "the last %llu bytes are zero and the checksum differs from the recorded one: "
+		    "lost in a power cut?",
 		    (unsigned long long)s->m.zero_tail_bytes);
 	else if (size >= 0 && size != s->size_bytes)
-		err_item(&s->problem, P_SIZE_MISMATCH, "%lld bytes were recorded, %lld are there, and the checksum differs",
+		err_item(&s->problem, P_SIZE_MISMATCH,
+		    "%lld bytes were recorded, %lld are there, and the checksum differs",
 		    (long long)size, (long long)s->size_bytes);
 	else if (!is_sha256(recorded))
-		err_item(&s->problem, P_CHECKSUM_MISMATCH, "the recorded checksum \"%.80s\" is not a SHA-256", recorded);
+		err_item(&s->problem, P_CHECKSUM_MISMATCH,
+		    "the recorded checksum \"%.80s\" is not a SHA-256", recorded);
 	else if (s->keep_baseline && row->mtime != NULL && !same(row->mtime, s->mtime))
 		err_item(&s->problem, P_MODIFIED,
-		    "changed at %s: not the bytes that were recorded; rec-meta refresh accepts them", s->mtime);
+		    "changed at %s: not the bytes that were recorded; rec-meta refresh accepts "
+		    "them",
+		    s->mtime);
 	else
-		err_item(&s->problem, P_CHECKSUM_MISMATCH, "SHA-256 is %s, recorded was %s: restore it from a copy", sha256,
-		    recorded);
+		err_item(&s->problem, P_CHECKSUM_MISMATCH,
+		    "SHA-256 is %s, recorded was %s: restore it from a copy", sha256, recorded);
 }
 
 int
@@ -160,11 +170,13 @@ survey_look(const struct archive *a, const struct catalogue_row *row, const stru
 
 	look_at_file(a, row, s);
 	why = reason(row, o, s);
-	if (why == NULL || (row->measured && s->found && strcmp(why, "the application's columns differ") == 0)) {
+	if (why == NULL ||
+	    (row->measured && s->found && strcmp(why, "the application's columns differ") == 0)) {
 		s->unchanged = why == NULL;
 		s->keep_baseline = row->seen_mtime != NULL;
 		if (row->problem_code != NULL && s->found)
-			err_item(&s->problem, row->problem_code, "%s", row->problem_message != NULL ? row->problem_message : "");
+			err_item(&s->problem, row->problem_code, "%s",
+			    row->problem_message != NULL ? row->problem_message : "");
 		return 0;
 	}
 	if (!s->found) {
@@ -201,16 +213,20 @@ new_measurement(const struct catalogue_row *row, const struct survey *s, const s
 	if (before != NULL && (s->keep_baseline || !s->measured))
 		after = json_clone(before, e);
 	else if ((after = json_new_object(e)) != NULL &&
-	    (json_put_int(after, "recording_id", row->id, e) == -1 || (name = json_clone(stored, e)) == NULL ||
-		json_put(after, "stored_filename", name, e) == -1 ||
-		json_put_str(after, "folder", s->found ? archive_folder_name(s->folder) : NULL, e) == -1 ||
-		record_put_columns(after, &s->m, e) == -1))
+		 (json_put_int(after, "recording_id", row->id, e) == -1 ||
+		     (name = json_clone(stored, e)) == NULL ||
+		     json_put(after, "stored_filename", name, e) == -1 ||
+		     json_put_str(after, "folder", s->found ? archive_folder_name(s->folder) : NULL,
+			 e) == -1 ||
+		     record_put_columns(after, &s->m, e) == -1))
 		goto fail;
 	if (after == NULL)
 		return NULL;
 	if (json_put_str(after, "problem_code", code, e) == -1 ||
-	    json_put_str(after, "problem_message", code != NULL ? s->problem.text : NULL, e) == -1 ||
-	    (other ? json_put_int(after, "seen_size_bytes", s->size_bytes, e) : json_put_null(after, "seen_size_bytes", e)) == -1 ||
+	    json_put_str(after, "problem_message", code != NULL ? s->problem.text : NULL, e) ==
+		-1 ||
+	    (other ? json_put_int(after, "seen_size_bytes", s->size_bytes, e)
+		   : json_put_null(after, "seen_size_bytes", e)) == -1 ||
 	    json_put_str(after, "seen_mtime", other ? s->mtime : NULL, e) == -1)
 		goto fail;
 	return after;
@@ -228,8 +244,8 @@ is_null(const struct json *row, const char *column)
 }
 
 /*
- * Puts the measured facts into the application's row. When the file is not the one whose checksum was recorded,
- * what is recorded is evidence: only what is not filled is filled.
+ * Puts the measured facts into the application's row. When the file is not the one whose checksum
+ * was recorded, what is recorded is evidence: only what is not filled is filled.
  */
 static int
 correct(struct json *row, const struct json *m, bool accept, struct err *e)
@@ -277,12 +293,13 @@ is_same_row(const struct json *row, const struct catalogue_row *was)
 	if ((text = json_to_str(stored, &len)) != NULL) {
 		equal = len == was->stored_len && memcmp(text, was->stored, len) == 0;
 	} else {
-		hex = json_get_str(stored, "text_hex") != NULL ? json_get_str(stored, "text_hex") : json_get_str(stored, "blob_hex");
+		hex = json_get_str(stored, "text_hex") != NULL ? json_get_str(stored, "text_hex")
+							       : json_get_str(stored, "blob_hex");
 		if (hex == NULL || (bytes = mem_new(strlen(hex) / 2 + 1, 1, &e)) == NULL)
 			return false;
 		len = strlen(hex) / 2;
 		equal = hash_unhex(hex, strlen(hex), bytes) == 0 && len == was->stored_len &&
-		    memcmp(bytes, was->stored, len) == 0;
+			memcmp(bytes, was->stored, len) == 0;
 		free(bytes);
 	}
 	return equal && (checksum == NULL ? was->checksum == NULL : same(checksum, was->checksum));
@@ -290,7 +307,8 @@ is_same_row(const struct json *row, const struct catalogue_row *was)
 
 /* The run that last measured it is part of the row, but alone no reason to change it. */
 static int
-change_measurement(struct run *r, int64_t id, const struct json *before, struct json *after, struct err *e)
+change_measurement(
+    struct run *r, int64_t id, const struct json *before, struct json *after, struct err *e)
 {
 	const char *run = json_get_str(before, "run");
 
@@ -310,8 +328,8 @@ change_measurement(struct run *r, int64_t id, const struct json *before, struct 
 }
 
 int
-survey_record(struct run *r, const struct catalogue_row *row, const struct survey_opts *o, struct survey *s,
-    struct err *e)
+survey_record(struct run *r, const struct catalogue_row *row, const struct survey_opts *o,
+    struct survey *s, struct err *e)
 {
 	struct catalogue *c = r->a->catalogue;
 	struct json *recording = NULL, *before = NULL, *after = NULL, *filled = NULL, *name;
@@ -331,7 +349,8 @@ survey_record(struct run *r, const struct catalogue_row *row, const struct surve
 		s->keep_baseline = false;
 	after = new_measurement(row, s, stored_name(recording), row->measured ? before : NULL, e);
 	if (after == NULL || (filled = json_clone(recording, e)) == NULL ||
-	    (name = json_clone(stored_name(recording), e)) == NULL || json_put(filled, "stored_filename", name, e) == -1)
+	    (name = json_clone(stored_name(recording), e)) == NULL ||
+	    json_put(filled, "stored_filename", name, e) == -1)
 		goto out;
 	if (!s->keep_baseline && correct(filled, after, o->accept, e) == -1)
 		goto out;

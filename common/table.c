@@ -25,7 +25,8 @@ duration(double s, struct err *e)
 {
 	long long ms = (long long)(s * 1000 + 0.5);
 
-	return mem_fmt(e, "%lld:%02lld:%02lld.%03lld", ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+	return mem_fmt(e, "%lld:%02lld:%02lld.%03lld", ms / 3600000, ms / 60000 % 60,
+	    ms / 1000 % 60, ms % 1000);
 }
 
 static char *
@@ -90,7 +91,8 @@ add_cell(struct buf *out, const char *text, const struct table_column *c, bool l
 		return -1;
 	pad = (int)room - (int)utf8_columns(cut);
 	pad = pad < 0 ? 0 : pad;
-	rc = c->right ? buf_addf(out, e, "%*s%s", pad, "", cut) : buf_addf(out, e, "%s%*s", cut, last ? 0 : pad, "");
+	rc = c->right ? buf_addf(out, e, "%*s%s", pad, "", cut)
+		      : buf_addf(out, e, "%s%*s", cut, last ? 0 : pad, "");
 	free(cut);
 	return rc == -1 ? -1 : buf_adds(out, last ? "\n" : "  ", e);
 }
@@ -105,7 +107,8 @@ table_header(const struct table_column *columns, struct buf *out, struct err *e)
 }
 
 int
-table_row(const struct table_column *columns, const struct json *rec, struct buf *out, struct err *e)
+table_row(
+    const struct table_column *columns, const struct json *rec, struct buf *out, struct err *e)
 {
 	for (const struct table_column *c = columns; c->key != NULL; c++) {
 		char *text = text_of(rec, c->key, e);
@@ -125,9 +128,10 @@ table_card(const struct json *rec, struct buf *out, struct err *e)
 	struct json *v;
 
 	for (void *it = json_first(rec, &key, &v); it != NULL; it = json_next(rec, it, &key, &v)) {
-		char *text = json_kind(v) == JSON_KIND_OBJECT && strcmp(key, "problem") == 0
-		    ? mem_fmt(e, "%s: %s", json_get_str(v, "code"), json_get_str(v, "message"))
-		    : text_of(rec, key, e);
+		char *text =
+		    json_kind(v) == JSON_KIND_OBJECT && strcmp(key, "problem") == 0
+			? mem_fmt(e, "%s: %s", json_get_str(v, "code"), json_get_str(v, "message"))
+			: text_of(rec, key, e);
 		int rc = text == NULL ? -1 : buf_addf(out, e, "%-20s %s\n", key, text);
 
 		free(text);

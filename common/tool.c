@@ -26,11 +26,13 @@ enum { OPT_PROGRESS = 1000, OPT_SHARD };
 
 /* The options of every tool, in the order of the manual. */
 static const struct tool_option common[] = {
-    {'C', "root", "DIR", TOOL_ALL_COMMANDS, "the archive; as if started in DIR (else REC_ROOT, else here)"},
+    {'C', "root", "DIR", TOOL_ALL_COMMANDS,
+	"the archive; as if started in DIR (else REC_ROOT, else here)"},
     {'E', "env", "NAME", TOOL_ALL_COMMANDS, "development, testing or production"},
     {'j', "jobs", "N", TOOL_ALL_COMMANDS, "files worked on at once (processors online)"},
     {'n', "dry-run", NULL, TOOL_ALL_COMMANDS, "say what would be done, change nothing"},
-    {'o', "output", "FORMAT", TOOL_ALL_COMMANDS, "json, table, path or path0 (json; table on a terminal)"},
+    {'o', "output", "FORMAT", TOOL_ALL_COMMANDS,
+	"json, table, path or path0 (json; table on a terminal)"},
     {'0', "null", NULL, TOOL_ALL_COMMANDS, "names on stdin end in NUL"},
     {OPT_PROGRESS, "progress", "WHEN", TOOL_ALL_COMMANDS, "auto, always or never"},
     {OPT_SHARD, "shard", "I/N", TOOL_ALL_COMMANDS, "only items whose path hashes to I of N"},
@@ -94,9 +96,11 @@ print_option(const struct tool_option *o)
 	char left[40];
 
 	if (o->code < 256)
-		snprintf(left, sizeof left, "-%c, --%s%s%s", o->code, o->name, o->metavar ? "=" : "", o->metavar ? o->metavar : "");
+		snprintf(left, sizeof left, "-%c, --%s%s%s", o->code, o->name,
+		    o->metavar ? "=" : "", o->metavar ? o->metavar : "");
 	else
-		snprintf(left, sizeof left, "    --%s%s%s", o->name, o->metavar ? "=" : "", o->metavar ? o->metavar : "");
+		snprintf(left, sizeof left, "    --%s%s%s", o->name, o->metavar ? "=" : "",
+		    o->metavar ? o->metavar : "");
 	printf("  %-26s %s\n", left, o->help);
 }
 
@@ -104,8 +108,9 @@ static void
 print_usage(const struct tool_spec *s)
 {
 	for (unsigned i = 0; i < s->n_commands; i++)
-		printf("%s %s [OPTION...] %s%s%s\n", i == 0 ? "usage:" : "      ", s->name, s->commands[i].name,
-		    s->commands[i].synopsis[0] != '\0' ? " " : "", s->commands[i].synopsis);
+		printf("%s %s [OPTION...] %s%s%s\n", i == 0 ? "usage:" : "      ", s->name,
+		    s->commands[i].name, s->commands[i].synopsis[0] != '\0' ? " " : "",
+		    s->commands[i].synopsis);
 	printf("\n%s\n\n", s->summary);
 	for (unsigned i = 0; i < s->n_commands; i++)
 		printf("  %-26s %s\n", s->commands[i].name, s->commands[i].help);
@@ -129,7 +134,8 @@ one_of(const char *option, const char *arg, const char *const *names, struct err
 	for (int i = 0; names[i] != NULL; i++)
 		if (buf_addf(&list, e, "%s%s", i > 0 ? ", " : "", names[i]) == -1)
 			break;
-	err_set(e, ERR_USAGE, NULL, "--%s: \"%s\" is not one of %s", option, arg, list.data != NULL ? list.data : "");
+	err_set(e, ERR_USAGE, NULL, "--%s: \"%s\" is not one of %s", option, arg,
+	    list.data != NULL ? list.data : "");
 	buf_free(&list);
 	return -1;
 }
@@ -147,7 +153,8 @@ parse_shard(struct tool *t, const char *arg, struct err *e)
 	}
 	free(copy);
 	if (!fine)
-		return err_set(e, ERR_USAGE, NULL, "--shard: \"%s\" is not I/N with 1 <= I <= N, such as 3/8", arg);
+		return err_set(e, ERR_USAGE, NULL,
+		    "--shard: \"%s\" is not I/N with 1 <= I <= N, such as 3/8", arg);
 	/* 0 stands for N, so that 0..N-1 and 1..N both name every shard once. */
 	t->shard = (unsigned)(i % n);
 	t->shards = (unsigned)n;
@@ -168,12 +175,15 @@ set_common(struct tool *t, int code, const char *arg, struct err *e)
 		return 0;
 	case 'E':
 		t->environment = arg;
-		return config_is_environment(arg) ? 0
-						   : err_set(e, ERR_USAGE, NULL,
-							 "--env: \"%s\" is not one of development, testing, production", arg);
+		return config_is_environment(arg)
+			   ? 0
+			   : err_set(e, ERR_USAGE, NULL,
+				 "--env: \"%s\" is not one of development, testing, production",
+				 arg);
 	case 'j':
 		if (!mem_parse_i64(arg, 1, 1024, &n))
-			return err_set(e, ERR_USAGE, NULL, "--jobs: \"%s\" is not a number from 1 to 1024", arg);
+			return err_set(e, ERR_USAGE, NULL,
+			    "--jobs: \"%s\" is not a number from 1 to 1024", arg);
 		t->jobs = (unsigned)n;
 		return 0;
 	case 'n':
@@ -218,7 +228,8 @@ option_tables(const struct tool_spec *s, char *letters, struct option *longs)
 			if (o->metavar != NULL)
 				*letters++ = ':';
 		}
-		longs[n++] = (struct option){o->name, o->metavar != NULL ? required_argument : no_argument, NULL, o->code};
+		longs[n++] = (struct option){
+		    o->name, o->metavar != NULL ? required_argument : no_argument, NULL, o->code};
 	}
 	*letters = '\0';
 }
@@ -238,10 +249,13 @@ bad_option(char **argv, int code, struct err *e)
 	const char *word = argv[optind - 1];
 
 	if (code == ':')
-		return err_set(e, ERR_USAGE, NULL, "%s: takes an argument; -h lists the options", word);
+		return err_set(
+		    e, ERR_USAGE, NULL, "%s: takes an argument; -h lists the options", word);
 	if (optopt != 0 && optopt < 256 && strncmp(word, "--", 2) != 0)
-		return err_set(e, ERR_USAGE, NULL, "-%c: no such option; -h lists the options", optopt);
-	return err_set(e, ERR_USAGE, NULL, "%s: no such option, or takes no argument; -h lists the options", word);
+		return err_set(
+		    e, ERR_USAGE, NULL, "-%c: no such option; -h lists the options", optopt);
+	return err_set(e, ERR_USAGE, NULL,
+	    "%s: no such option, or takes no argument; -h lists the options", word);
 }
 
 static int
@@ -268,8 +282,8 @@ find_command(struct tool *t, int argc, char **argv, struct err *e)
 }
 
 static int
-parse(struct tool *t, int argc, char **argv, int (*set)(void *, int, const char *, struct err *), void *opts,
-    struct err *e)
+parse(struct tool *t, int argc, char **argv, int (*set)(void *, int, const char *, struct err *),
+    void *opts, struct err *e)
 {
 	char letters[2 * OPTIONS_MAX];
 	struct option longs[OPTIONS_MAX] = {{0}};
@@ -293,7 +307,8 @@ parse(struct tool *t, int argc, char **argv, int (*set)(void *, int, const char 
 			*e = (struct err){0};
 			return -1;
 		}
-		if (own == NULL ? set_common(t, code, optarg, e) == -1 : set(opts, code, optarg, e) == -1)
+		if (own == NULL ? set_common(t, code, optarg, e) == -1
+				: set(opts, code, optarg, e) == -1)
 			return -1;
 		if (own != NULL && n_used < OPTIONS_MAX)
 			used[n_used++] = own;
@@ -302,8 +317,8 @@ parse(struct tool *t, int argc, char **argv, int (*set)(void *, int, const char 
 		return -1;
 	for (size_t i = 0; i < n_used; i++)
 		if (!(used[i]->commands & (1u << t->command)))
-			return err_set(e, ERR_USAGE, NULL, "--%s: is not an option of \"%s\"", used[i]->name,
-			    t->spec->commands[t->command].name);
+			return err_set(e, ERR_USAGE, NULL, "--%s: is not an option of \"%s\"",
+			    used[i]->name, t->spec->commands[t->command].name);
 	return 0;
 }
 
@@ -319,7 +334,8 @@ static void
 set_signals(void)
 {
 	/* A second signal kills at once: every instant is a legal place to die. */
-	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, ignore = {.sa_handler = SIG_IGN};
+	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND},
+			 ignore = {.sa_handler = SIG_IGN};
 	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction was;
 
@@ -354,8 +370,11 @@ int
 tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
     int (*set)(void *, int, const char *, struct err *), void *opts, struct err *e)
 {
-	*t = (struct tool){.spec = spec, .jobs = processors(), .columns = table_recording,
-	    .output = isatty(STDOUT_FILENO) ? TOOL_TABLE : TOOL_JSON, .started_ns = clock_monotonic_ns()};
+	*t = (struct tool){.spec = spec,
+	    .jobs = processors(),
+	    .columns = table_recording,
+	    .output = isatty(STDOUT_FILENO) ? TOOL_TABLE : TOOL_JSON,
+	    .started_ns = clock_monotonic_ns()};
 	*e = (struct err){0};
 	fill_standard_streams();
 	set_signals();
@@ -364,7 +383,8 @@ tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
 	if (t->root == NULL && (t->root = getenv("REC_ROOT")) != NULL && t->root[0] == '\0')
 		t->root = NULL;
 	if (t->root != NULL && chdir(t->root) == -1)
-		return err_set(e, ERR_CONFIG, NULL, "%s: %s: the archive's root cannot be entered", t->root, strerror(errno));
+		return err_set(e, ERR_CONFIG, NULL, "%s: %s: the archive's root cannot be entered",
+		    t->root, strerror(errno));
 	return 0;
 }
 
@@ -383,8 +403,7 @@ flush(struct err *e)
 	return err_set(e, ERR_SYSTEM, NULL, "standard output: %s", strerror(errno));
 }
 
-static int
-status_of(enum err_class class)
+static int status_of(enum err_class class)
 {
 	switch (class) {
 	case ERR_NONE:
@@ -458,7 +477,8 @@ tool_emit(struct tool *t, const struct json *rec, struct err *e)
 		if (!t->header_done && t->columns != NULL)
 			rc = table_header(t->columns, &line, e);
 		if (rc == 0)
-			rc = t->columns != NULL ? table_row(t->columns, rec, &line, e) : table_card(rec, &line, e);
+			rc = t->columns != NULL ? table_row(t->columns, rec, &line, e)
+						: table_card(rec, &line, e);
 		t->header_done = true;
 		clear_progress(t);
 		break;
@@ -477,7 +497,8 @@ int
 tool_emit_found(struct tool *t, const struct json *rec, struct err *e)
 {
 	const struct json *problem = json_get(rec, "problem");
-	const char *code = json_get_str(problem, "code"), *message = json_get_str(problem, "message");
+	const char *code = json_get_str(problem, "code"),
+		   *message = json_get_str(problem, "message");
 	char id[32] = "", *path = NULL;
 	struct err none;
 	size_t len;
@@ -486,7 +507,11 @@ tool_emit_found(struct tool *t, const struct json *rec, struct err *e)
 	if (code != NULL && message != NULL) {
 		if (record_get_path(rec, &path, &len, &none) == -1 && json_get_int(rec, "id", &n))
 			snprintf(id, sizeof id, "%lld", (long long)n);
-		tool_tell(t, path != NULL ? path : id[0] != '\0' ? id : NULL, "%s: %s", code, message);
+		tool_tell(t,
+		    path != NULL    ? path
+		    : id[0] != '\0' ? id
+				    : NULL,
+		    "%s: %s", code, message);
 		free(path);
 	}
 	return tool_emit(t, rec, e);
@@ -504,10 +529,12 @@ draw(struct tool *t)
 	fprintf(stderr, "\r\033[K%s: %llu", t->spec->name, items);
 	if (t->items_total > 0)
 		fprintf(stderr, "/%llu", (unsigned long long)t->items_total);
-	fprintf(stderr, "  %.1f MiB  %.1f MiB/s", (double)bytes / 1048576, s > 0 ? (double)bytes / 1048576 / s : 0);
+	fprintf(stderr, "  %.1f MiB  %.1f MiB/s", (double)bytes / 1048576,
+	    s > 0 ? (double)bytes / 1048576 / s : 0);
 	if (t->items_total > items && items > 0) {
 		left = (long long)(s / (double)items * (double)(t->items_total - items));
-		fprintf(stderr, "  %lld:%02lld:%02lld left", left / 3600, left / 60 % 60, left % 60);
+		fprintf(
+		    stderr, "  %lld:%02lld:%02lld left", left / 3600, left / 60 % 60, left % 60);
 	}
 	fflush(stderr);
 	t->drawn = true;
@@ -518,7 +545,7 @@ tool_idle(struct tool *t)
 {
 	int64_t now = clock_monotonic_ns();
 	bool wanted = t->progress == TOOL_PROGRESS_ALWAYS ||
-	    (t->progress == TOOL_PROGRESS_AUTO && !t->quiet && isatty(STDERR_FILENO));
+		      (t->progress == TOOL_PROGRESS_AUTO && !t->quiet && isatty(STDERR_FILENO));
 
 	/* Nobody reads on, or the disk is full: tool_finish tells which. */
 	if (output_errno == 0 && fflush(stdout) != 0) {
@@ -591,7 +618,8 @@ read_more(struct tool_items *in, struct err *e)
 	return 0;
 }
 
-/* The next piece of stdin up to its end mark: 1, 0 at the end, -1. A piece that is too long is cut. */
+/* The next piece of stdin up to its end mark: 1, 0 at the end, -1. A piece that is too long is cut.
+ */
 static int
 next_piece(struct tool_items *in, char **piece, size_t *len, struct err *e)
 {
@@ -600,7 +628,9 @@ next_piece(struct tool_items *in, char **piece, size_t *len, struct err *e)
 
 	for (;;) {
 		have = in->input.len - in->at;
-		p = have > searched ? memchr(in->input.data + in->at + searched, mark, have - searched) : NULL;
+		p = have > searched
+			? memchr(in->input.data + in->at + searched, mark, have - searched)
+			: NULL;
 		if (p != NULL || (in->end && have > 0)) {
 			*piece = in->input.data + in->at;
 			*len = p != NULL ? (size_t)(p - *piece) : have;
@@ -611,7 +641,8 @@ next_piece(struct tool_items *in, char **piece, size_t *len, struct err *e)
 		if (in->end)
 			return 0;
 		if (have > ITEM_MAX)
-			return err_set(e, ERR_SYSTEM, NULL, "standard input: item %llu is longer than %u bytes%s", in->line + 1,
+			return err_set(e, ERR_SYSTEM, NULL,
+			    "standard input: item %llu is longer than %u bytes%s", in->line + 1,
 			    ITEM_MAX, mark == '\n' ? "; are its names ended by NUL (-0)?" : "");
 		searched = have;
 		if (read_more(in, e) == -1)
@@ -620,7 +651,8 @@ next_piece(struct tool_items *in, char **piece, size_t *len, struct err *e)
 }
 
 static struct tool_item *
-new_item(const struct tool *t, const char *text, size_t len, bool may_be_record, unsigned long long line, struct err *e)
+new_item(const struct tool *t, const char *text, size_t len, bool may_be_record,
+    unsigned long long line, struct err *e)
 {
 	struct tool_item *item = mem_new(1, sizeof *item, e);
 	struct err unused;
@@ -634,9 +666,11 @@ new_item(const struct tool *t, const char *text, size_t len, bool may_be_record,
 			err_prefix(&item->problem, "line %llu of standard input", line);
 		item->passed_on = record_has_problem(item->rec);
 		if (item->rec != NULL)
-			record_get_path(item->rec, &item->path, &item->path_len, item->passed_on ? &unused : &item->problem);
+			record_get_path(item->rec, &item->path, &item->path_len,
+			    item->passed_on ? &unused : &item->problem);
 	} else if (memchr(text, '\0', len) != NULL) {
-		err_item(&item->problem, P_BAD_RECORD, "a name holds a NUL byte; are the names ended by NUL (-0)?");
+		err_item(&item->problem, P_BAD_RECORD,
+		    "a name holds a NUL byte; are the names ended by NUL (-0)?");
 	} else {
 		item->path_len = len;
 		if ((item->path = mem_bytes(text, len, e)) == NULL)
@@ -644,13 +678,16 @@ new_item(const struct tool *t, const char *text, size_t len, bool may_be_record,
 	}
 	if (item->rec == NULL) {
 		if ((item->rec = json_new_object(e)) == NULL ||
-		    (item->path != NULL && json_put_bytes(item->rec, "path", item->path, item->path_len, e) == -1))
+		    (item->path != NULL &&
+			json_put_bytes(item->rec, "path", item->path, item->path_len, e) == -1))
 			goto fail;
 	}
-	if (item->problem.class != ERR_NONE && record_put_problem(item->rec, &item->problem, e) == -1)
+	if (item->problem.class != ERR_NONE &&
+	    record_put_problem(item->rec, &item->problem, e) == -1)
 		goto fail;
 	/* What names no file is dealt out by its text, so that exactly one shard tells of it. */
-	item->mine = item->path != NULL ? tool_in_shard(t, item->path, item->path_len) : tool_in_shard(t, text, len);
+	item->mine = item->path != NULL ? tool_in_shard(t, item->path, item->path_len)
+					: tool_in_shard(t, text, len);
 	return item;
 fail:
 	tool_item_free(item);
@@ -672,7 +709,10 @@ next_item(struct tool_items *in, struct tool_item **item, struct err *e)
 			if (rc == 1 && len == 0)
 				continue;
 			if (rc == 1)
-				return (*item = new_item(in->t, piece, len, !in->t->null_input, in->line, e)) == NULL ? -1 : 1;
+				return (*item = new_item(in->t, piece, len, !in->t->null_input,
+					    in->line, e)) == NULL
+					   ? -1
+					   : 1;
 			in->in_stdin = false;
 		}
 		if (in->operand >= in->t->n_operands)
@@ -681,7 +721,10 @@ next_item(struct tool_items *in, struct tool_item **item, struct err *e)
 		if (strcmp(operand, "-") == 0)
 			in->in_stdin = true;
 		else
-			return (*item = new_item(in->t, operand, strlen(operand), true, 0, e)) == NULL ? -1 : 1;
+			return (*item = new_item(in->t, operand, strlen(operand), true, 0, e)) ==
+				       NULL
+				   ? -1
+				   : 1;
 	}
 }
 

@@ -392,7 +392,8 @@ verdict(const struct facts *f, struct err *problem)
 		return;
 	}
 	if (f->layout == NULL && !f->quick && f->zero_start == 0)
-		found(&p, P_ZERO_TAIL, "all %" PRIu64 " bytes are zero: nothing of the recording was ever written",
+		found(&p, P_ZERO_TAIL,
+		    "all %" PRIu64 " bytes are zero: nothing of the recording was ever written",
 		    f->size_bytes);
 	else if (f->layout == NULL && f->id->format == FRAMING_UNKNOWN)
 		found(&p, P_NOT_AUDIO, "is not audio: it is %s", f->id->name);

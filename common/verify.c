@@ -48,7 +48,8 @@ next(void *ctx, void **item, struct err *e)
 	for (;;) {
 		if (c->page_at == c->page_len) {
 			c->page_at = 0;
-			if ((c->page_len = catalogue_rows(c->reader, c->after, PAGE, c->page, e)) <= 0) {
+			if ((c->page_len = catalogue_rows(c->reader, c->after, PAGE, c->page, e)) <=
+			    0) {
 				int rc = c->page_len;
 
 				c->page_len = 0;
@@ -90,7 +91,9 @@ compare_bytes(struct context *c, struct entry *en, enum folder f)
 		en->count = &c->v->missing;
 	} else if (strcmp(now, en->row.sha256) != 0) {
 		err_item(&en->problem, P_CHECKSUM_MISMATCH,
-		    "size and time are as recorded, the bytes are not: SHA-256 is %s, recorded is %s", now, en->row.sha256);
+		    "size and time are as recorded, the bytes are not: SHA-256 is %s, recorded is "
+		    "%s",
+		    now, en->row.sha256);
 		en->count = &c->v->changed;
 	}
 }
@@ -108,22 +111,26 @@ look(void *ctx, void *item)
 	int64_t size = row->seen_mtime != NULL ? row->seen_size_bytes : row->size_bytes;
 
 	en->count = &c->v->complete;
-	if (archive_locate(c->v->a, row->stored, row->stored_len, row->folder, &f, &st, &en->problem) == -1) {
+	if (archive_locate(
+		c->v->a, row->stored, row->stored_len, row->folder, &f, &st, &en->problem) == -1) {
 		en->count = &c->v->missing;
 	} else if (!row->measured || expected == NULL) {
 		err_item(&en->problem, P_BAD_RECORD, "not measured yet: run rec-migrate apply");
 		en->count = &c->v->unmeasured;
-	} else if (size != (int64_t)st.st_size || strcmp(expected, clock_rfc3339(st.st_mtim, mtime)) != 0) {
+	} else if (size != (int64_t)st.st_size ||
+		   strcmp(expected, clock_rfc3339(st.st_mtim, mtime)) != 0) {
 		err_item(&en->problem, size != (int64_t)st.st_size ? P_SIZE_MISMATCH : P_MODIFIED,
-		    "changed since it was measured: %lld bytes and %s then, %lld bytes and %s now", (long long)size, expected,
-		    (long long)st.st_size, clock_rfc3339(st.st_mtim, mtime));
+		    "changed since it was measured: %lld bytes and %s then, %lld bytes and %s now",
+		    (long long)size, expected, (long long)st.st_size,
+		    clock_rfc3339(st.st_mtim, mtime));
 		en->count = &c->v->changed;
 	} else {
 		/* The recorded bytes are on disk unless others were seen there. */
 		if (!c->v->quick && row->sha256 != NULL && row->seen_mtime == NULL)
 			compare_bytes(c, en, f);
 		if (en->problem.class == ERR_NONE && row->problem_code != NULL) {
-			err_item(&en->problem, row->problem_code, "%s", row->problem_message != NULL ? row->problem_message : "");
+			err_item(&en->problem, row->problem_code, "%s",
+			    row->problem_message != NULL ? row->problem_message : "");
 			en->count = &c->v->damaged;
 		}
 	}
@@ -145,8 +152,11 @@ done(void *ctx, void *item, struct err *e)
 	}
 	c->v->rows++;
 	++*en->count;
-	if (en->problem.class != ERR_NONE && (rc = catalogue_record(c->v->a->catalogue, en->row.id, &rec, e)) == 1)
-		rc = record_put_problem(rec, &en->problem, e) == -1 ? -1 : tool_emit_found(c->v->t, rec, e);
+	if (en->problem.class != ERR_NONE &&
+	    (rc = catalogue_record(c->v->a->catalogue, en->row.id, &rec, e)) == 1)
+		rc = record_put_problem(rec, &en->problem, e) == -1
+			 ? -1
+			 : tool_emit_found(c->v->t, rec, e);
 	json_free(rec);
 	drop(ctx, en);
 	return rc;
@@ -163,7 +173,13 @@ verify_run(struct verify *v, struct err *e)
 {
 	struct context *c = mem_new(1, sizeof *c, e);
 	struct catalogue_opts o = v->a->catalogue_opts;
-	struct work w = {.next = next, .work = look, .done = done, .drop = drop, .idle = idle, .ctx = c, .jobs = v->t->jobs,
+	struct work w = {.next = next,
+	    .work = look,
+	    .done = done,
+	    .drop = drop,
+	    .idle = idle,
+	    .ctx = c,
+	    .jobs = v->t->jobs,
 	    .stop = &tool_stop};
 	int rc = -1;
 

@@ -38,7 +38,8 @@ belongs(const struct catalogue_row *row, enum folder f)
 	return (strncmp(row->stored, "edi_", 4) == 0) == (f == FOLDER_EDITED);
 }
 
-/* 1 when a file of at least one recording is in the folder; *rows says whether any recording had a file there. */
+/* 1 when a file of at least one recording is in the folder; *rows says whether any recording had a
+ * file there. */
 static int
 holds_a_file(const struct archive *a, enum folder wanted, bool *rows, struct err *e)
 {
@@ -58,7 +59,10 @@ holds_a_file(const struct archive *a, enum folder wanted, bool *rows, struct err
 			after = page[i].id;
 			if (belongs(&page[i], wanted)) {
 				*rows = *rows || !page[i].measured || page[i].size_bytes >= 0;
-				found = found || (archive_locate(a, page[i].stored, page[i].stored_len, page[i].folder, &f, &st, &missing) == 0 && f == wanted);
+				found =
+				    found || (archive_locate(a, page[i].stored, page[i].stored_len,
+						  page[i].folder, &f, &st, &missing) == 0 &&
+						 f == wanted);
 			}
 			catalogue_row_free(&page[i]);
 		}
@@ -74,7 +78,8 @@ check_folder(const struct archive *a, enum folder f, struct err *e)
 	bool rows;
 	int fd = a->folders[f], known, found, empty;
 
-	if ((known = catalogue_volume(a->catalogue, archive_folder_name(f), recorded, &inode_recorded, e)) == -1)
+	if ((known = catalogue_volume(
+		 a->catalogue, archive_folder_name(f), recorded, &inode_recorded, e)) == -1)
 		return -1;
 	/* Before the first run there need be nothing in edited. */
 	if (!known && f == FOLDER_EDITED)
@@ -92,7 +97,8 @@ check_folder(const struct archive *a, enum folder f, struct err *e)
 	if (found || !rows)
 		return 0;
 	return err_set(e, ERR_SYSTEM, P_VOLUME_ABSENT,
-	    "%s: %s, and none of the recordings is in it: is the disk mounted? Nothing was done", a->paths[f],
+	    "%s: %s, and none of the recordings is in it: is the disk mounted? Nothing was done",
+	    a->paths[f],
 	    fd == -1 ? "the folder is not there"
 	    : known  ? "is not the folder that was recorded"
 		     : "is empty");
@@ -116,11 +122,13 @@ volume_record(struct run *r, struct err *e)
 	for (int f = FOLDER_RAW; f <= FOLDER_EDITED; f++) {
 		if (r->a->folders[f] == -1)
 			continue;
-		if (identify(r->a->folders[f], filesystem, &inode, e) == -1 || (row = json_new_object(e)) == NULL)
+		if (identify(r->a->folders[f], filesystem, &inode, e) == -1 ||
+		    (row = json_new_object(e)) == NULL)
 			goto fail;
 		if (json_put_int(row, "id", f + 1, e) == -1 ||
 		    json_put_str(row, "folder", archive_folder_name((enum folder)f), e) == -1 ||
-		    json_put_str(row, "filesystem", filesystem, e) == -1 || json_put_int(row, "inode", inode, e) == -1) {
+		    json_put_str(row, "filesystem", filesystem, e) == -1 ||
+		    json_put_int(row, "inode", inode, e) == -1) {
 			json_free(row);
 			goto fail;
 		}
@@ -145,16 +153,20 @@ stored_names(const struct archive *a, struct idset *names, struct err *e)
 	while (rc == 0 && (n = catalogue_rows(a->catalogue, after, PAGE, page, e)) > 0)
 		for (int i = 0; i < n; i++) {
 			after = page[i].id;
-			rc = rc == 0 ? idset_add(names, hash_xxh3_64(page[i].stored, page[i].stored_len), e) : rc;
+			rc = rc == 0 ? idset_add(names,
+					   hash_xxh3_64(page[i].stored, page[i].stored_len), e)
+				     : rc;
 			catalogue_row_free(&page[i]);
 		}
 	free(page);
 	return rc == 0 && n != -1 ? 0 : -1;
 }
 
-/* Regular files of one folder that no row names; names that begin with a dot are nobody's recordings. */
+/* Regular files of one folder that no row names; names that begin with a dot are nobody's
+ * recordings. */
 static int
-orphans_in(const struct archive *a, enum folder f, const struct idset *names, int64_t *n, struct err *e)
+orphans_in(
+    const struct archive *a, enum folder f, const struct idset *names, int64_t *n, struct err *e)
 {
 	DIR *d = a->folders[f] == -1 ? NULL : io_list(a->folders[f], e);
 	struct dirent *entry;
@@ -164,11 +176,12 @@ orphans_in(const struct archive *a, enum folder f, const struct idset *names, in
 	if (d == NULL)
 		return a->folders[f] == -1 ? 0 : -1;
 	while ((entry = readdir(d)) != NULL) {
-		regular = entry->d_type == DT_REG ||
-		    (entry->d_type == DT_UNKNOWN && fstatat(a->folders[f], entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			S_ISREG(st.st_mode));
+		regular = entry->d_type == DT_REG || (entry->d_type == DT_UNKNOWN &&
+							 fstatat(a->folders[f], entry->d_name, &st,
+							     AT_SYMLINK_NOFOLLOW) == 0 &&
+							 S_ISREG(st.st_mode));
 		*n += regular && entry->d_name[0] != '.' &&
-		    !idset_has(names, hash_xxh3_64(entry->d_name, strlen(entry->d_name)));
+		      !idset_has(names, hash_xxh3_64(entry->d_name, strlen(entry->d_name)));
 	}
 	closedir(d);
 	return 0;

@@ -11,8 +11,9 @@
 #include "run.h"
 
 /*
- * 0 when each folder of recordings is the one that was recorded, or holds at least one of its files; -1
- * with code volume_absent (ERR_SYSTEM) when it is not there: an unmounted disk, an empty mount point.
+ * 0 when each folder of recordings is the one that was recorded, or holds at least one of its
+ * files; -1 with code volume_absent (ERR_SYSTEM) when it is not there: an unmounted disk, an empty
+ * mount point.
  */
 int volume_check(const struct archive *a, struct err *e);
 /* Records the identity of raw and edited, in a transaction of its own. */

@@ -1,7 +1,7 @@
 /*
- * A ring of slots: item i is in slot i modulo the ring's size. `made`, `taken` and `given` count the items
- * that were made, that a worker has begun, and that the caller got back; a slot is free again when its item
- * was given back, which is what bounds the memory.
+ * A ring of slots: item i is in slot i modulo the ring's size. `made`, `taken` and `given` count
+ * the items that were made, that a worker has begun, and that the caller got back; a slot is free
+ * again when its item was given back, which is what bounds the memory.
  */
 #include "work.h"
 
@@ -146,8 +146,11 @@ collect(struct ring *r, struct err *e)
 int
 work_run(const struct work *w, struct err *e)
 {
-	struct ring r = {.w = w, .lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER,
-	    .item = PTHREAD_COND_INITIALIZER, .ready = PTHREAD_COND_INITIALIZER};
+	struct ring r = {.w = w,
+	    .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .room = PTHREAD_COND_INITIALIZER,
+	    .item = PTHREAD_COND_INITIALIZER,
+	    .ready = PTHREAD_COND_INITIALIZER};
 	pthread_t *threads = NULL, making;
 	unsigned started = 0;
 	bool making_started = false;

@@ -1,12 +1,12 @@
 /*
  * work: items in order through parallel hands.
  *
- * One thread makes items (`next`), `jobs` threads work on them (`work`), and the caller's thread takes
- * them back in the order in which they were made (`done`). At most a fixed number of items is in flight,
- * so memory stays bounded however many there are.
+ * One thread makes items (`next`), `jobs` threads work on them (`work`), and the caller's thread
+ * takes them back in the order in which they were made (`done`). At most a fixed number of items is
+ * in flight, so memory stays bounded however many there are.
  *
- * When `next` fails, what was made before is still given to `done`. When `done` fails, or *stop becomes
- * non-zero, no further item is made, and those in flight are handed to `drop`.
+ * When `next` fails, what was made before is still given to `done`. When `done` fails, or *stop
+ * becomes non-zero, no further item is made, and those in flight are handed to `drop`.
  */
 #ifndef REC_WORK_H
 #define REC_WORK_H
@@ -24,7 +24,8 @@ struct work {
 	int (*done)(void *ctx, void *item, struct err *e);
 	/* Frees an item that nobody will take. */
 	void (*drop)(void *ctx, void *item);
-	/* Before the caller's thread waits, and about five times a second while it does: flush, progress. */
+	/* Before the caller's thread waits, and about five times a second while it does: flush,
+	 * progress. */
 	void (*idle)(void *ctx);
 	void *ctx;
 	unsigned jobs;

@@ -38,7 +38,8 @@ enum { QUICK = 256, TRUE_PEAK, TITLE, MOVE, ALLOW_DUPLICATES, WHERE, SORT, LIMIT
 
 static const struct tool_command commands[] = {
     {"probe", "[--quick] [--true-peak] [FILE...]", "measure files; needs no catalogue"},
-    {"add", "[--title=TITLE] [--move] [--allow-duplicates] [FILE...]", "take files into the archive"},
+    {"add", "[--title=TITLE] [--move] [--allow-duplicates] [FILE...]",
+	"take files into the archive"},
     {"list", "[--where=EXPR] [--sort=KEYS] [--limit=N] [--all]", "the recordings, a record each"},
     {"show", "[ID|PATH...]", "all that is known of recordings"},
     {"set", "ID KEY=VALUE...", "change title, status or tags"},
@@ -48,7 +49,8 @@ static const struct tool_command commands[] = {
 
 static const struct tool_option options[] = {
     {QUICK, "quick", NULL, 1u << PROBE, "read the headers alone"},
-    {TRUE_PEAK, "true-peak", NULL, 1u << PROBE | 1u << REFRESH, "measure the true peak too (slower)"},
+    {TRUE_PEAK, "true-peak", NULL, 1u << PROBE | 1u << REFRESH,
+	"measure the true peak too (slower)"},
     {TITLE, "title", "TITLE", 1u << ADD, "the title of what is added"},
     {MOVE, "move", NULL, 1u << ADD, "remove the source once its copy is safe"},
     {ALLOW_DUPLICATES, "allow-duplicates", NULL, 1u << ADD, "add bytes that are there already"},
@@ -98,8 +100,9 @@ set_option(void *arg, int code, const char *value, struct err *e)
 		return 0;
 	case LIMIT:
 		return mem_parse_i64(value, 0, INT64_MAX, &o->limit)
-		    ? 0
-		    : err_set(e, ERR_USAGE, NULL, "--limit: \"%s\" is not a number of records", value);
+			   ? 0
+			   : err_set(e, ERR_USAGE, NULL,
+				 "--limit: \"%s\" is not a number of records", value);
 	case ALL:
 		o->all = true;
 		return 0;
@@ -112,7 +115,10 @@ set_option(void *arg, int code, const char *value, struct err *e)
 static struct audio_opts
 audio_options(struct tool *t, const struct opts *o)
 {
-	return (struct audio_opts){.quick = o->quick, .true_peak = o->true_peak, .stop = &tool_stop, .bytes_done = &t->bytes_done};
+	return (struct audio_opts){.quick = o->quick,
+	    .true_peak = o->true_peak,
+	    .stop = &tool_stop,
+	    .bytes_done = &t->bytes_done};
 }
 
 /* ---- probe ---- */
@@ -206,8 +212,14 @@ static int
 probe(struct tool *t, struct opts *o, struct err *e)
 {
 	struct probe c = {.t = t, .items = tool_items_open(t, e), .audio = audio_options(t, o)};
-	struct work w = {.next = probe_next, .work = probe_work, .done = probe_done, .drop = probe_drop, .idle = probe_idle,
-	    .ctx = &c, .jobs = t->jobs, .stop = &tool_stop};
+	struct work w = {.next = probe_next,
+	    .work = probe_work,
+	    .done = probe_done,
+	    .drop = probe_drop,
+	    .idle = probe_idle,
+	    .ctx = &c,
+	    .jobs = t->jobs,
+	    .stop = &tool_stop};
 	int rc = c.items == NULL ? -1 : work_run(&w, e);
 
 	tool_items_close(c.items);
@@ -217,7 +229,8 @@ probe(struct tool *t, struct opts *o, struct err *e)
 /* ---- add ---- */
 
 static int
-add_one(struct tool *t, struct archive *a, const struct adopt *how, struct tool_item *item, struct err *e)
+add_one(struct tool *t, struct archive *a, const struct adopt *how, struct tool_item *item,
+    struct err *e)
 {
 	struct json *rec = NULL, *v, *copy;
 	struct err bad;
@@ -241,8 +254,10 @@ add_one(struct tool *t, struct archive *a, const struct adopt *how, struct tool_
 	}
 	if (catalogue_record(a->catalogue, id, &rec, e) != 1)
 		goto out;
-	for (void *it = json_first(item->rec, &key, &v); it != NULL; it = json_next(item->rec, it, &key, &v))
-		if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 && json_get(rec, key) == NULL &&
+	for (void *it = json_first(item->rec, &key, &v); it != NULL;
+	     it = json_next(item->rec, it, &key, &v))
+		if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 &&
+		    json_get(rec, key) == NULL &&
 		    ((copy = json_clone(v, e)) == NULL || json_put(rec, key, copy, e) == -1))
 			goto out;
 	rc = tool_emit_found(t, rec, e);
@@ -254,7 +269,8 @@ out:
 
 /* A dry run of add: what would be refused, and why. */
 static int
-would_add(struct tool *t, struct archive *a, const struct opts *o, struct tool_item *item, struct err *e)
+would_add(
+    struct tool *t, struct archive *a, const struct opts *o, struct tool_item *item, struct err *e)
 {
 	struct adopt how = {.audio = audio_options(t, o), .allow_duplicates = o->allow_duplicates};
 	struct measure m;
@@ -283,7 +299,10 @@ add(struct tool *t, struct opts *o, struct err *e)
 {
 	struct archive a;
 	struct run r = {0};
-	struct adopt how = {.r = &r, .audio = audio_options(t, o), .title = o->title, .move = o->move,
+	struct adopt how = {.r = &r,
+	    .audio = audio_options(t, o),
+	    .title = o->title,
+	    .move = o->move,
 	    .allow_duplicates = o->allow_duplicates};
 	struct tool_items *items = NULL;
 	struct tool_item *item;
@@ -328,7 +347,9 @@ list(struct tool *t, struct opts *o, struct err *e)
 	int rc = -1;
 
 	if (t->n_operands > 0)
-		return err_set(e, ERR_USAGE, NULL, "list takes no operands; --where chooses, e.g. --where \"title like '%%rain%%'\"");
+		return err_set(e, ERR_USAGE, NULL,
+		    "list takes no operands; --where chooses, e.g. --where \"title like "
+		    "'%%rain%%'\"");
 	if (archive_open(&a, t->environment, false, &tool_stop, e) == -1)
 		return -1;
 	if ((l = catalogue_list_open(a.catalogue, o->where, o->sort, o->limit, o->all, e)) == NULL)
@@ -339,7 +360,8 @@ list(struct tool *t, struct opts *o, struct err *e)
 		struct err none;
 
 		rc = 0;
-		if (t->shards == 0 || record_get_path(rec, &path, &len, &none) == -1 || tool_in_shard(t, path, len))
+		if (t->shards == 0 || record_get_path(rec, &path, &len, &none) == -1 ||
+		    tool_in_shard(t, path, len))
 			rc = tool_emit(t, rec, e);
 		free(path);
 		json_free(rec);
@@ -366,7 +388,8 @@ show_one(struct tool *t, struct archive *a, struct tool_item *item, struct err *
 	if (item->problem.class == ERR_NONE && (rc = edit_find(a, item, &id, e)) != 0) {
 		if (rc == -1 || catalogue_record(a->catalogue, id, &rec, e) != 1)
 			return -1;
-		rc = catalogue_put_history(a->catalogue, id, rec, e) == -1 ? -1 : tool_emit(t, rec, e);
+		rc = catalogue_put_history(a->catalogue, id, rec, e) == -1 ? -1
+									   : tool_emit(t, rec, e);
 		json_free(rec);
 		return rc;
 	}
@@ -411,11 +434,14 @@ set(struct tool *t, struct opts *o, struct err *e)
 
 	(void)o;
 	if (t->n_operands < 2 || !mem_parse_i64(t->operands[0], 1, INT64_MAX, &id))
-		return err_set(e, ERR_USAGE, NULL, "set takes an id and KEY=VALUE..., e.g. set 7 title='Dawn chorus'");
-	if (edit_check(t->operands + 1, e) == -1 || archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
+		return err_set(e, ERR_USAGE, NULL,
+		    "set takes an id and KEY=VALUE..., e.g. set 7 title='Dawn chorus'");
+	if (edit_check(t->operands + 1, e) == -1 ||
+	    archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
-	if (!t->dry_run && (run_open(&r, &a, "set", e) == -1 || run_upgrade(&r, e) == -1 ||
-			       edit_set(&r, id, t->operands + 1, e) == -1 || run_end(&r, 0, e) == -1))
+	if (!t->dry_run &&
+	    (run_open(&r, &a, "set", e) == -1 || run_upgrade(&r, e) == -1 ||
+		edit_set(&r, id, t->operands + 1, e) == -1 || run_end(&r, 0, e) == -1))
 		goto out;
 	rc = catalogue_record(a.catalogue, id, &rec, e);
 	if (rc == 0)
@@ -461,7 +487,8 @@ out:
 	return rc;
 }
 
-/* A terminal and /dev/null (cron) name no recordings; a pipe or a file does, even when it is empty. */
+/* A terminal and /dev/null (cron) name no recordings; a pipe or a file does, even when it is empty.
+ */
 static bool
 stdin_is_a_list(void)
 {
@@ -475,7 +502,10 @@ refresh(struct tool *t, struct opts *o, struct err *e)
 {
 	struct archive a;
 	struct run r = {0};
-	struct enrol n = {.t = t, .a = &a, .r = t->dry_run ? NULL : &r, .o = {.audio = audio_options(t, o), .accept = true},
+	struct enrol n = {.t = t,
+	    .a = &a,
+	    .r = t->dry_run ? NULL : &r,
+	    .o = {.audio = audio_options(t, o), .accept = true},
 	    .items = t->n_operands > 0 || stdin_is_a_list()};
 	int rc = -1;
 
@@ -483,7 +513,8 @@ refresh(struct tool *t, struct opts *o, struct err *e)
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == 0 &&
-	    (t->dry_run || (run_open(&r, &a, "refresh", e) == 0 && run_upgrade(&r, e) == 0)) && enrol_run(&n, e) == 0)
+	    (t->dry_run || (run_open(&r, &a, "refresh", e) == 0 && run_upgrade(&r, e) == 0)) &&
+	    enrol_run(&n, e) == 0)
 		rc = t->dry_run ? 0 : run_end(&r, n.problems, e);
 	run_close(&r);
 	archive_close(&a);
@@ -493,7 +524,8 @@ refresh(struct tool *t, struct opts *o, struct err *e)
 int
 main(int argc, char **argv)
 {
-	static int (*const run_command[])(struct tool *, struct opts *, struct err *) = {probe, add, list, show, set, rm, refresh};
+	static int (*const run_command[])(struct tool *, struct opts *, struct err *) = {
+	    probe, add, list, show, set, rm, refresh};
 	struct opts o = {.limit = -1};
 	struct tool t;
 	struct err e;

@@ -1,6 +1,6 @@
 /*
- * rec-migrate: brings an archive that another application wrote to trustworthy metadata, and back. See
- * rec-migrate(1).
+ * rec-migrate: brings an archive that another application wrote to trustworthy metadata, and back.
+ * See rec-migrate(1).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,8 @@ enum { TRUE_PEAK = 256, REREAD, QUICK, FORCE, METRICS };
 static const struct tool_command commands[] = {
     {"status", "", "shape of the archive, and what is done and to do"},
     {"plan", "[--true-peak] [--reread]", "the rows that apply would change, a record each"},
-    {"apply", "[--true-peak] [--reread] [--metrics=FILE] [-]", "bring the schema and every row up to date"},
+    {"apply", "[--true-peak] [--reread] [--metrics=FILE] [-]",
+	"bring the schema and every row up to date"},
     {"verify", "[--quick] [--metrics=FILE]", "prove that every row is complete"},
     {"rollback", "[--force] [RUN]", "take back a run: the latest, or RUN"},
     {"runs", "", "the runs so far, a record each"},
@@ -91,16 +92,18 @@ set_option(void *arg, int code, const char *value, struct err *e)
 static struct survey_opts
 survey_options(struct tool *t, const struct opts *o)
 {
-	return (struct survey_opts){.audio = {.true_peak = o->true_peak, .stop = &tool_stop, .bytes_done = &t->bytes_done},
+	return (struct survey_opts){
+	    .audio = {.true_peak = o->true_peak, .stop = &tool_stop, .bytes_done = &t->bytes_done},
 	    .reread = o->reread};
 }
 
 static int
 no_operands(const struct tool *t, struct err *e)
 {
-	return t->n_operands == 0 ? 0
-				  : err_set(e, ERR_USAGE, NULL, "%s takes no operands, and \"%s\" is one",
-					t->spec->commands[t->command].name, t->operands[0]);
+	return t->n_operands == 0
+		   ? 0
+		   : err_set(e, ERR_USAGE, NULL, "%s takes no operands, and \"%s\" is one",
+			 t->spec->commands[t->command].name, t->operands[0]);
 }
 
 /* ---- plan, status ---- */
@@ -108,8 +111,9 @@ no_operands(const struct tool *t, struct err *e)
 /* Calls `each` for every row that apply would touch. */
 static int
 due_rows(struct tool *t, struct archive *a, const struct survey_opts *o,
-    int (*each)(struct tool *, struct archive *, int64_t, const char *, const struct err *, struct err *), int64_t *n,
-    struct err *e)
+    int (*each)(
+	struct tool *, struct archive *, int64_t, const char *, const struct err *, struct err *),
+    int64_t *n, struct err *e)
 {
 	enum { PAGE = 256 };
 	struct catalogue_row *page = mem_new(PAGE, sizeof *page, e);
@@ -136,7 +140,8 @@ due_rows(struct tool *t, struct archive *a, const struct survey_opts *o,
 }
 
 static int
-plan_row(struct tool *t, struct archive *a, int64_t id, const char *why, const struct err *problem, struct err *e)
+plan_row(struct tool *t, struct archive *a, int64_t id, const char *why, const struct err *problem,
+    struct err *e)
 {
 	struct json *rec;
 	int rc = catalogue_record(a->catalogue, id, &rec, e);
@@ -182,8 +187,8 @@ put_last_run(struct json *rec, const struct archive *a, struct err *e)
 	rc = json_put_int(rec, "runs", (int64_t)n, e);
 	if (rc == 0 && n > 0 && (rc = journal_summarize(a->journal, runs[n - 1], &s, e)) == 0)
 		rc = json_put_str(rec, "last_run", s.run, e) == -1
-		    ? -1
-		    : json_put_str(rec, "last_run_state", journal_state_name(s.state), e);
+			 ? -1
+			 : json_put_str(rec, "last_run_state", journal_state_name(s.state), e);
 	journal_list_free(runs, n);
 	return rc;
 }
@@ -204,17 +209,22 @@ status(struct tool *t, struct opts *o, struct err *e)
 		return -1;
 	sh = catalogue_shape(a.catalogue);
 	if (volume_check(&a, e) == -1 || catalogue_count(a.catalogue, &n, e) == -1 ||
-	    due_rows(t, &a, &s, NULL, &due, e) == -1 || volume_count_orphans(&a, &orphans, e) == -1 ||
-	    (rec = json_new_object(e)) == NULL)
+	    due_rows(t, &a, &s, NULL, &due, e) == -1 ||
+	    volume_count_orphans(&a, &orphans, e) == -1 || (rec = json_new_object(e)) == NULL)
 		goto out;
-	if (json_put_str(rec, "database", a.catalogue_opts.path, e) == 0 && json_put_str(rec, "shape", sh->name, e) == 0 &&
-	    json_put_str(rec, "alembic_version", sh->alembic ? sh->alembic_version : NULL, e) == 0 &&
+	if (json_put_str(rec, "database", a.catalogue_opts.path, e) == 0 &&
+	    json_put_str(rec, "shape", sh->name, e) == 0 &&
+	    json_put_str(rec, "alembic_version", sh->alembic ? sh->alembic_version : NULL, e) ==
+		0 &&
 	    json_put_int(rec, "toolkit_version", sh->toolkit_version, e) == 0 &&
 	    json_put_str(rec, "environment", config_str(a.config, CONFIG_ENVIRONMENT), e) == 0 &&
-	    json_put_bytes(rec, "raw_path", a.paths[FOLDER_RAW], strlen(a.paths[FOLDER_RAW]), e) == 0 && json_put_int(rec, "rows", n.rows, e) == 0 &&
-	    json_put_int(rec, "measured", n.measured, e) == 0 && json_put_int(rec, "due", due, e) == 0 &&
-	    json_put_int(rec, "problems", n.problems, e) == 0 && json_put_int(rec, "orphans", orphans, e) == 0 &&
-	    put_last_run(rec, &a, e) == 0)
+	    json_put_bytes(rec, "raw_path", a.paths[FOLDER_RAW], strlen(a.paths[FOLDER_RAW]), e) ==
+		0 &&
+	    json_put_int(rec, "rows", n.rows, e) == 0 &&
+	    json_put_int(rec, "measured", n.measured, e) == 0 &&
+	    json_put_int(rec, "due", due, e) == 0 &&
+	    json_put_int(rec, "problems", n.problems, e) == 0 &&
+	    json_put_int(rec, "orphans", orphans, e) == 0 && put_last_run(rec, &a, e) == 0)
 		rc = tool_emit(t, rec, e);
 out:
 	json_free(rec);
@@ -225,7 +235,8 @@ out:
 /* ---- apply, verify ---- */
 
 static int
-write_metrics(const char *path, struct tool *t, int64_t rows, int64_t changed, int64_t problems, struct err *e)
+write_metrics(const char *path, struct tool *t, int64_t rows, int64_t changed, int64_t problems,
+    struct err *e)
 {
 	struct buf text = {0};
 	char labels[64];
@@ -234,15 +245,19 @@ write_metrics(const char *path, struct tool *t, int64_t rows, int64_t changed, i
 	if (path == NULL || t->dry_run)
 		return 0;
 	snprintf(labels, sizeof labels, "command=\"%s\"", t->spec->commands[t->command].name);
-	rc = metrics_gauge(&text, "rectools_migrate_rows", "Recordings in the catalogue.", labels, (double)rows, e) == 0 &&
-		metrics_gauge(&text, "rectools_migrate_rows_changed", "Recordings that this run changed.", labels, (double)changed, e) == 0 &&
-		metrics_gauge(&text, "rectools_migrate_rows_with_problem", "Recordings with a problem.", labels, (double)problems, e) == 0 &&
-		metrics_gauge(&text, "rectools_migrate_read_bytes", "Bytes of recordings read.", labels,
-		    (double)atomic_load(&t->bytes_done), e) == 0 &&
-		metrics_gauge(&text, "rectools_migrate_finished_time_seconds", "Unix time of the end.", labels,
-		    (double)clock_now().tv_sec, e) == 0
-	    ? metrics_write(path, &text, e)
-	    : -1;
+	rc =
+	    metrics_gauge(&text, "rectools_migrate_rows", "Recordings in the catalogue.", labels,
+		(double)rows, e) == 0 &&
+		    metrics_gauge(&text, "rectools_migrate_rows_changed",
+			"Recordings that this run changed.", labels, (double)changed, e) == 0 &&
+		    metrics_gauge(&text, "rectools_migrate_rows_with_problem",
+			"Recordings with a problem.", labels, (double)problems, e) == 0 &&
+		    metrics_gauge(&text, "rectools_migrate_read_bytes", "Bytes of recordings read.",
+			labels, (double)atomic_load(&t->bytes_done), e) == 0 &&
+		    metrics_gauge(&text, "rectools_migrate_finished_time_seconds",
+			"Unix time of the end.", labels, (double)clock_now().tv_sec, e) == 0
+		? metrics_write(path, &text, e)
+		: -1;
 	buf_free(&text);
 	return rc;
 }
@@ -252,26 +267,33 @@ apply(struct tool *t, struct opts *o, struct err *e)
 {
 	struct archive a;
 	struct run r = {0};
-	struct enrol n = {.t = t, .a = &a, .r = t->dry_run ? NULL : &r, .o = survey_options(t, o), .items = t->n_operands > 0,
+	struct enrol n = {.t = t,
+	    .a = &a,
+	    .r = t->dry_run ? NULL : &r,
+	    .o = survey_options(t, o),
+	    .items = t->n_operands > 0,
 	    .rows = true};
 	struct catalogue_counts counts;
 	int rc = -1;
 
 	if (t->n_operands > 1 || (t->n_operands == 1 && strcmp(t->operands[0], "-") != 0))
-		return err_set(e, ERR_USAGE, NULL, "apply takes \"-\" (measured records on stdin) or nothing; rec-meta refresh takes single recordings");
+		return err_set(e, ERR_USAGE, NULL,
+		    "apply takes \"-\" (measured records on stdin) or nothing; rec-meta refresh "
+		    "takes single recordings");
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == -1 || catalogue_count(a.catalogue, &counts, e) == -1 ||
 	    archive_preflight_catalogue(&a, (uint64_t)counts.rows * BYTES_A_ROW, e) == -1 ||
-	    (!t->dry_run && (run_open(&r, &a, "apply", e) == -1 || run_upgrade(&r, e) == -1 || volume_record(&r, e) == -1)))
+	    (!t->dry_run && (run_open(&r, &a, "apply", e) == -1 || run_upgrade(&r, e) == -1 ||
+				volume_record(&r, e) == -1)))
 		goto out;
 	t->items_total = t->shards == 0 ? (uint64_t)counts.rows : 0;
 	if (enrol_run(&n, e) == -1 || (!t->dry_run && run_end(&r, n.problems, e) == -1))
 		goto out;
 	rc = write_metrics(o->metrics, t, counts.rows, n.changed, n.problems, e);
 	if (rc == 0 && t->verbose > 0)
-		tool_tell(t, NULL, "%lld rows, %lld changed, %lld with a problem", (long long)counts.rows, (long long)n.changed,
-		    (long long)n.problems);
+		tool_tell(t, NULL, "%lld rows, %lld changed, %lld with a problem",
+		    (long long)counts.rows, (long long)n.changed, (long long)n.problems);
 out:
 	run_close(&r);
 	archive_close(&a);
@@ -289,12 +311,15 @@ verify(struct tool *t, struct opts *o, struct err *e)
 
 	if (no_operands(t, e) == -1 || archive_open(&a, t->environment, false, &tool_stop, e) == -1)
 		return -1;
-	if (volume_check(&a, e) == -1 || verify_run(&v, e) == -1 || volume_count_orphans(&a, &orphans, e) == -1 ||
-	    (rec = json_new_object(e)) == NULL)
+	if (volume_check(&a, e) == -1 || verify_run(&v, e) == -1 ||
+	    volume_count_orphans(&a, &orphans, e) == -1 || (rec = json_new_object(e)) == NULL)
 		goto out;
-	if (json_put_int(rec, "rows", v.rows, e) == 0 && json_put_int(rec, "complete", v.complete, e) == 0 &&
-	    json_put_int(rec, "unmeasured", v.unmeasured, e) == 0 && json_put_int(rec, "missing", v.missing, e) == 0 &&
-	    json_put_int(rec, "changed", v.changed, e) == 0 && json_put_int(rec, "damaged", v.damaged, e) == 0 &&
+	if (json_put_int(rec, "rows", v.rows, e) == 0 &&
+	    json_put_int(rec, "complete", v.complete, e) == 0 &&
+	    json_put_int(rec, "unmeasured", v.unmeasured, e) == 0 &&
+	    json_put_int(rec, "missing", v.missing, e) == 0 &&
+	    json_put_int(rec, "changed", v.changed, e) == 0 &&
+	    json_put_int(rec, "damaged", v.damaged, e) == 0 &&
 	    json_put_int(rec, "orphans", orphans, e) == 0) {
 		/* In a table the counts stand below it, as a card. */
 		t->columns = NULL;
@@ -322,7 +347,8 @@ latest_run(const struct archive *a, char run[JOURNAL_RUN_MAX], struct err *e)
 	if (journal_list(a->journal, &runs, &n, e) == -1)
 		return -1;
 	for (size_t i = n; i-- > 0 && rc == 0;) {
-		if ((rc = journal_summarize(a->journal, runs[i], &s, e)) == 0 && s.state != JOURNAL_ROLLED_BACK) {
+		if ((rc = journal_summarize(a->journal, runs[i], &s, e)) == 0 &&
+		    s.state != JOURNAL_ROLLED_BACK) {
 			strcpy(run, s.run);
 			rc = 1;
 		}
@@ -333,14 +359,17 @@ latest_run(const struct archive *a, char run[JOURNAL_RUN_MAX], struct err *e)
 
 /* As latest_run, for one that the user names. What was left in conflict can be forced later. */
 static int
-named_run(const struct archive *a, const char *name, bool force, char run[JOURNAL_RUN_MAX], struct err *e)
+named_run(
+    const struct archive *a, const char *name, bool force, char run[JOURNAL_RUN_MAX], struct err *e)
 {
 	struct journal_summary s;
 
 	if (!journal_is_run(name))
-		return err_set(e, ERR_USAGE, NULL, "\"%s\" is not the name of a run; rec-migrate runs lists them", name);
+		return err_set(e, ERR_USAGE, NULL,
+		    "\"%s\" is not the name of a run; rec-migrate runs lists them", name);
 	if (a->journal == -1 || journal_summarize(a->journal, name, &s, e) == -1)
-		return err_set(e, ERR_CATALOGUE, NULL, "%s: there is no such run; rec-migrate runs lists them", name);
+		return err_set(e, ERR_CATALOGUE, NULL,
+		    "%s: there is no such run; rec-migrate runs lists them", name);
 	strcpy(run, s.run);
 	return s.state != JOURNAL_ROLLED_BACK || (force && s.problems > 0);
 }
@@ -358,7 +387,8 @@ tell_row(void *ctx, int64_t id, const struct err *conflict, struct err *e)
 	int rc = id == 0 ? 0 : catalogue_record(tell->a->catalogue, id, &rec, e);
 
 	if (rc == 0) { /* no such row (any more): a row that the run had added, a column, a file */
-		if ((rec = json_new_object(e)) == NULL || (id != 0 && json_put_int(rec, "id", id, e) == -1))
+		if ((rec = json_new_object(e)) == NULL ||
+		    (id != 0 && json_put_int(rec, "id", id, e) == -1))
 			rc = -1;
 	}
 	if (rc != -1)
@@ -381,7 +411,12 @@ rollback(struct tool *t, struct opts *o, struct err *e)
 	struct archive a;
 	struct run r = {0};
 	struct telling tell = {.t = t, .a = &a};
-	struct rollback b = {.a = &a, .force = o->force, .dry_run = t->dry_run, .tell = tell_row, .ctx = &tell, .stop = &tool_stop};
+	struct rollback b = {.a = &a,
+	    .force = o->force,
+	    .dry_run = t->dry_run,
+	    .tell = tell_row,
+	    .ctx = &tell,
+	    .stop = &tool_stop};
 	char run[JOURNAL_RUN_MAX];
 	int rc = -1;
 
@@ -391,7 +426,8 @@ rollback(struct tool *t, struct opts *o, struct err *e)
 		return -1;
 	if (!t->dry_run && run_open(&r, &a, "rollback", e) == -1)
 		goto out;
-	rc = t->n_operands == 1 ? named_run(&a, t->operands[0], o->force, run, e) : latest_run(&a, run, e);
+	rc = t->n_operands == 1 ? named_run(&a, t->operands[0], o->force, run, e)
+				: latest_run(&a, run, e);
 	if (rc == 0)
 		tool_tell(t, NULL, "nothing to roll back");
 	if (rc != 1)
@@ -399,7 +435,8 @@ rollback(struct tool *t, struct opts *o, struct err *e)
 	b.run = run;
 	rc = rollback_run(&b, e);
 	if (rc == 0)
-		tool_tell(t, NULL, "%s: %lld restored, %lld in conflict", run, (long long)b.restored, (long long)b.conflicts);
+		tool_tell(t, NULL, "%s: %lld restored, %lld in conflict", run,
+		    (long long)b.restored, (long long)b.conflicts);
 out:
 	run_close(&r);
 	archive_close(&a);
@@ -421,10 +458,14 @@ emit_run(struct tool *t, const struct archive *a, const char *run, struct err *e
 	if (s.state == JOURNAL_INTERRUPTED && (rc = io_is_locked(a->journal, e)) == 1)
 		s.state = JOURNAL_OPEN;
 	if ((rec = json_new_object(e)) != NULL && json_put_str(rec, "run", s.run, e) == 0 &&
-	    json_put_str(rec, "kind", s.kind, e) == 0 && json_put_str(rec, "started_at", s.started_at, e) == 0 &&
-	    json_put_str(rec, "finished_at", s.finished_at[0] != '\0' ? s.finished_at : NULL, e) == 0 &&
-	    json_put_str(rec, "state", journal_state_name(s.state), e) == 0 && json_put_int(rec, "rows", s.rows, e) == 0 &&
-	    (s.problems >= 0 ? json_put_int(rec, "problems", s.problems, e) : json_put_null(rec, "problems", e)) == 0)
+	    json_put_str(rec, "kind", s.kind, e) == 0 &&
+	    json_put_str(rec, "started_at", s.started_at, e) == 0 &&
+	    json_put_str(rec, "finished_at", s.finished_at[0] != '\0' ? s.finished_at : NULL, e) ==
+		0 &&
+	    json_put_str(rec, "state", journal_state_name(s.state), e) == 0 &&
+	    json_put_int(rec, "rows", s.rows, e) == 0 &&
+	    (s.problems >= 0 ? json_put_int(rec, "problems", s.problems, e)
+			     : json_put_null(rec, "problems", e)) == 0)
 		rc = tool_emit(t, rec, e);
 	else
 		rc = -1;
@@ -435,9 +476,10 @@ emit_run(struct tool *t, const struct archive *a, const char *run, struct err *e
 static int
 runs(struct tool *t, struct opts *o, struct err *e)
 {
-	static const struct table_column columns[] = {
-	    {"run", "RUN", 32, false}, {"kind", "KIND", 8, false}, {"state", "STATE", 12, false}, {"rows", "ROWS", 8, true},
-	    {"problems", "PROBLEMS", 8, true}, {"finished_at", "FINISHED", 0, false}, {NULL, NULL, 0, false}};
+	static const struct table_column columns[] = {{"run", "RUN", 32, false},
+	    {"kind", "KIND", 8, false}, {"state", "STATE", 12, false}, {"rows", "ROWS", 8, true},
+	    {"problems", "PROBLEMS", 8, true}, {"finished_at", "FINISHED", 0, false},
+	    {NULL, NULL, 0, false}};
 	struct archive a;
 	char **names;
 	size_t n;
@@ -459,7 +501,8 @@ runs(struct tool *t, struct opts *o, struct err *e)
 int
 main(int argc, char **argv)
 {
-	static int (*const run_command[])(struct tool *, struct opts *, struct err *) = {status, plan, apply, verify, rollback, runs};
+	static int (*const run_command[])(struct tool *, struct opts *, struct err *) = {
+	    status, plan, apply, verify, rollback, runs};
 	struct opts o = {0};
 	struct tool t;
 	struct err e;

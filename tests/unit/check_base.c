@@ -26,8 +26,9 @@ setup(void)
 
 START_TEST(utf8_is_valid_up_to_the_edges_of_each_length)
 {
-	static const char *const fine[] = {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
-	    "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "Ünïcode – “quotes” 録音 🎤"};
+	static const char *const fine[] = {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+	    "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
+	    "Ünïcode – “quotes” 録音 🎤"};
 
 	for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++)
 		ck_assert_msg(utf8_valid(fine[i], strlen(fine[i])), "%zu was refused", i);
@@ -37,10 +38,11 @@ END_TEST
 
 START_TEST(overlong_forms_surrogates_and_cut_characters_are_not_valid)
 {
-	static const char *const wrong[] = {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf",
-	    "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xed\xa0\xbd\xed\xb8\x80",
-	    "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfe", "\xff", "\xc3", "\xe2\x82",
-	    "\xf0\x9f\x8e", "\xc3(", "\xe2(\xa1", "\xe2\x82(", "ok\xff"};
+	static const char *const wrong[] = {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80",
+	    "\xe0\x9f\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xed\xbf\xbf",
+	    "\xed\xa0\xbd\xed\xb8\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+	    "\xf8\x88\x80\x80\x80", "\xfe", "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x8e", "\xc3(",
+	    "\xe2(\xa1", "\xe2\x82(", "ok\xff"};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		ck_assert_msg(!utf8_valid(wrong[i], strlen(wrong[i])), "%zu was accepted", i);
@@ -84,7 +86,8 @@ START_TEST(escaping_cuts_at_a_characters_edge_whatever_the_room)
 		ck_assert(utf8_valid(out, n));
 		ck_assert(memcmp(out, whole, n) == 0);
 		/* No half of an escape: what was cut off starts at the beginning of one. */
-		ck_assert(n == all || n < 2 || (out[n - 1] != '\\' && !(out[n - 2] == '\\' && out[n - 1] == 'x')));
+		ck_assert(n == all || n < 2 ||
+			  (out[n - 1] != '\\' && !(out[n - 2] == '\\' && out[n - 1] == 'x')));
 	}
 }
 END_TEST
@@ -172,7 +175,8 @@ START_TEST(a_sentence_that_is_too_long_is_cut_and_stays_valid)
 		ck_assert(utf8_valid(e.text, strlen(e.text)));
 		for (int i = 0; i < 4; i++) {
 			err_prefix(&e, "p");
-			ck_assert_msg(utf8_valid(e.text, strlen(e.text)), "a prefix cut a character");
+			ck_assert_msg(
+			    utf8_valid(e.text, strlen(e.text)), "a prefix cut a character");
 		}
 		err_prefix(&e, "%s", name);
 		ck_assert(utf8_valid(e.text, strlen(e.text)));
@@ -245,7 +249,8 @@ END_TEST
 START_TEST(memory_is_zeroed_and_copies_are_whole)
 {
 	char *p = mem_new(100, 3, &e), *s = mem_str("text", &e), *b = mem_bytes("a\0b", 3, &e);
-	char *f = mem_fmt(&e, "%s-%03d", "n", 7), *none = mem_new(0, 0, &e), *empty = mem_bytes(NULL, 0, &e);
+	char *f = mem_fmt(&e, "%s-%03d", "n", 7), *none = mem_new(0, 0, &e),
+	     *empty = mem_bytes(NULL, 0, &e);
 
 	for (int i = 0; i < 300; i++)
 		ck_assert_int_eq(p[i], 0);
@@ -279,15 +284,17 @@ END_TEST
 
 START_TEST(a_whole_number_is_decimal_whole_and_within_its_bounds)
 {
-	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x10", "1.0", "1e3", "-", "+", "--1", "+-1", "\n1", "1\n",
-	    "9223372036854775808", "-9223372036854775809", "99999999999999999999", "one", "\xd9\xa1"};
+	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x10", "1.0", "1e3", "-", "+",
+	    "--1", "+-1", "\n1", "1\n", "9223372036854775808", "-9223372036854775809",
+	    "99999999999999999999", "one", "\xd9\xa1"};
 	int64_t n = 77;
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		ck_assert_msg(!mem_parse_i64(wrong[i], INT64_MIN, INT64_MAX, &n), "%s", wrong[i]);
 	ck_assert_int_eq(n, 77);
 	ck_assert(mem_parse_i64("9223372036854775807", INT64_MIN, INT64_MAX, &n) && n == INT64_MAX);
-	ck_assert(mem_parse_i64("-9223372036854775808", INT64_MIN, INT64_MAX, &n) && n == INT64_MIN);
+	ck_assert(
+	    mem_parse_i64("-9223372036854775808", INT64_MIN, INT64_MAX, &n) && n == INT64_MIN);
 	ck_assert(mem_parse_i64("007", 0, 7, &n) && n == 7);
 	ck_assert(mem_parse_i64("+3", 0, 7, &n) && n == 3);
 	ck_assert(mem_parse_i64("-0", 0, 7, &n) && n == 0);
@@ -298,8 +305,9 @@ END_TEST
 
 START_TEST(a_real_number_is_decimal_whole_finite_and_within_its_bounds)
 {
-	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x1p3", "0X1", "nan", "NAN", "inf", "-inf", "INFINITY",
-	    "1e400", "-1e400", ".", "-", "1,5", "1e", "1..2", "\t1", "1\n"};
+	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x1p3", "0X1", "nan", "NAN",
+	    "inf", "-inf", "INFINITY", "1e400", "-1e400", ".", "-", "1,5", "1e", "1..2", "\t1",
+	    "1\n"};
 	double d = 77;
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
@@ -317,7 +325,8 @@ END_TEST
 START_TEST(times_are_written_in_utc_in_the_three_forms)
 {
 	char s[CLOCK_TEXT_MAX];
-	struct timespec t = {.tv_sec = 1757066400, .tv_nsec = 123456789}, whole = {.tv_sec = 1757066400};
+	struct timespec t = {.tv_sec = 1757066400, .tv_nsec = 123456789},
+			whole = {.tv_sec = 1757066400};
 
 	/* The zone of the user changes nothing. */
 	setenv("TZ", "Asia/Kathmandu", 1);
@@ -327,17 +336,20 @@ START_TEST(times_are_written_in_utc_in_the_three_forms)
 	ck_assert_str_eq(clock_column(t, s), "2025-09-05 10:00:00.123456");
 	ck_assert_str_eq(clock_column(whole, s), "2025-09-05 10:00:00.000000");
 	ck_assert_str_eq(clock_compact(t, s), "20250905T100000Z");
-	ck_assert_str_eq(clock_rfc3339((struct timespec){.tv_sec = -1, .tv_nsec = 1}, s), "1969-12-31T23:59:59.000000001Z");
+	ck_assert_str_eq(clock_rfc3339((struct timespec){.tv_sec = -1, .tv_nsec = 1}, s),
+	    "1969-12-31T23:59:59.000000001Z");
 }
 END_TEST
 
 START_TEST(a_time_is_told_by_its_form)
 {
-	static const char *const wrong[] = {"", "2025", "2025-09-05", "2025-09-05 10:00:00", "2025-09-05T10:00:00",
-	    "2025-09-05T10:00:00.Z", "2025-09-05T10:00:00z", "2025-09-05T10:00:00+00:00", "2025-09-05T10:00:00Z ",
-	    "2025-09-05T10:00:00.12x4Z", " 2025-09-05T10:00:00Z", "2025-9-05T10:00:00Z", "2025-09-05T10:00Z",
-	    "2025-13-05T10:00:00Z", "2025-00-05T10:00:00Z", "2025-09-32T10:00:00Z", "2025-09-00T10:00:00Z",
-	    "2025-09-05T24:00:00Z", "2025-09-05T10:60:00Z", "2025-09-05T10:00:61Z"};
+	static const char *const wrong[] = {"", "2025", "2025-09-05", "2025-09-05 10:00:00",
+	    "2025-09-05T10:00:00", "2025-09-05T10:00:00.Z", "2025-09-05T10:00:00z",
+	    "2025-09-05T10:00:00+00:00", "2025-09-05T10:00:00Z ", "2025-09-05T10:00:00.12x4Z",
+	    " 2025-09-05T10:00:00Z", "2025-9-05T10:00:00Z", "2025-09-05T10:00Z",
+	    "2025-13-05T10:00:00Z", "2025-00-05T10:00:00Z", "2025-09-32T10:00:00Z",
+	    "2025-09-00T10:00:00Z", "2025-09-05T24:00:00Z", "2025-09-05T10:60:00Z",
+	    "2025-09-05T10:00:61Z"};
 	char s[CLOCK_TEXT_MAX];
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
@@ -367,15 +379,21 @@ static const struct vector {
 	const char *text;
 	const char *xxh3_64, *xxh3_128, *sha256, *md5;
 } vectors[] = {
-    /* As xxhsum -H3, xxhsum -H2, sha256sum and md5sum print them; NULL is the long run of bytes below. */
+    /* As xxhsum -H3, xxhsum -H2, sha256sum and md5sum print them; NULL is the long run of bytes
+       below. */
     {"", "2d06800538d394c2", "99aa06d3014798d86001c324468d497f",
-	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "d41d8cd98f00b204e9800998ecf8427e"},
+	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+	"d41d8cd98f00b204e9800998ecf8427e"},
     {"abc", "78af5f94892f3950", "06b05ab6733a618578af5f94892f3950",
-	"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "900150983cd24fb0d6963f7d28e17f72"},
-    {"The quick brown fox jumps over the lazy dog", "ce7d19a5418fb365", "ddd650205ca3e7fa24a1cc2e3a8a7651",
-	"d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592", "9e107d9d372bb6826bd81d3542a419d6"},
+	"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	"900150983cd24fb0d6963f7d28e17f72"},
+    {"The quick brown fox jumps over the lazy dog", "ce7d19a5418fb365",
+	"ddd650205ca3e7fa24a1cc2e3a8a7651",
+	"d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592",
+	"9e107d9d372bb6826bd81d3542a419d6"},
     {NULL, "0c056f6fcc340974", "d9e155dd16e141d00c056f6fcc340974",
-	"d96bab6a55ee326ba206dd4a85a6e95e14360d7fabbf448f03e689c24382b7d0", "59f08777fcd1aa2b8e0c8f892cfaae09"},
+	"d96bab6a55ee326ba206dd4a85a6e95e14360d7fabbf448f03e689c24382b7d0",
+	"59f08777fcd1aa2b8e0c8f892cfaae09"},
 };
 #define N_VECTORS (int)(sizeof vectors / sizeof vectors[0])
 
@@ -387,7 +405,8 @@ START_TEST(digests_are_those_of_the_usual_programs_however_they_are_fed)
 	const struct vector *v = &vectors[_i];
 	const unsigned char *p = (const unsigned char *)v->text;
 	size_t len = v->text != NULL ? strlen(v->text) : sizeof run_of_bytes;
-	char x64[HASH_XXH3_64_HEX], x128[HASH_XXH3_128_HEX], sha[HASH_SHA256_HEX], md5[HASH_MD5_HEX];
+	char x64[HASH_XXH3_64_HEX], x128[HASH_XXH3_128_HEX], sha[HASH_SHA256_HEX],
+	    md5[HASH_MD5_HEX];
 
 	for (size_t i = 0; i < sizeof run_of_bytes; i++)
 		run_of_bytes[i] = (unsigned char)(i * 7 + 3);
@@ -519,7 +538,8 @@ main(void)
 	tcase_add_test(t, times_are_written_in_utc_in_the_three_forms);
 	tcase_add_test(t, a_time_is_told_by_its_form);
 	tcase_add_test(t, intervals_never_go_back);
-	tcase_add_loop_test(t, digests_are_those_of_the_usual_programs_however_they_are_fed, 0, N_VECTORS);
+	tcase_add_loop_test(
+	    t, digests_are_those_of_the_usual_programs_however_they_are_fed, 0, N_VECTORS);
 	tcase_add_test(t, one_digest_alone_is_the_same_as_among_others);
 	tcase_add_test(t, hex_and_back_is_the_same_for_every_byte);
 	tcase_add_test(t, random_bytes_are_not_the_same_twice);

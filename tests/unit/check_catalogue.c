@@ -1,4 +1,5 @@
-/* catalogue: the five shapes, exact row images, --where that cannot escape, and reading without a trace. */
+/* catalogue: the five shapes, exact row images, --where that cannot escape, and reading without a
+ * trace. */
 #include "catalogue.h"
 
 #include <check.h>
@@ -42,38 +43,53 @@ teardown(void)
 
 /* ---- the schemas of real archives ---- */
 
-#define ALEMBIC "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
-#define OLDEST "id INTEGER NOT NULL, filename VARCHAR NOT NULL, title VARCHAR, duration FLOAT NOT NULL, status VARCHAR, \
+#define ALEMBIC                                                                                    \
+	"CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT "              \
+	"alembic_version_pkc PRIMARY KEY (version_num));"
+#define OLDEST                                                                                     \
+	"id INTEGER NOT NULL, filename VARCHAR NOT NULL, title VARCHAR, duration FLOAT NOT NULL, status VARCHAR, \
 created_at DATETIME DEFAULT (CURRENT_TIMESTAMP)"
-#define LATER ", stored_filename VARCHAR, filesize_bytes BIGINT, mime_type VARCHAR, checksum VARCHAR, sync_status VARCHAR, \
+#define LATER                                                                                      \
+	", stored_filename VARCHAR, filesize_bytes BIGINT, mime_type VARCHAR, checksum VARCHAR, sync_status VARCHAR, \
 last_synced_at DATETIME, modified_at DATETIME"
-#define CURRENT(duration, status, sync) "id INTEGER NOT NULL, filename VARCHAR NOT NULL, stored_filename VARCHAR NOT NULL, \
-title VARCHAR, duration FLOAT " duration ", filesize_bytes BIGINT, mime_type VARCHAR, checksum VARCHAR, status VARCHAR" status ", \
-sync_status VARCHAR" sync ", last_synced_at DATETIME, created_at DATETIME DEFAULT (CURRENT_TIMESTAMP), modified_at DATETIME"
-#define JOBS "id VARCHAR NOT NULL, file_path VARCHAR NOT NULL, title VARCHAR, description VARCHAR, tags VARCHAR, status VARCHAR NOT NULL, \
+#define CURRENT(duration, status, sync)                                                            \
+	"id INTEGER NOT NULL, filename VARCHAR NOT NULL, stored_filename VARCHAR NOT NULL, \
+title VARCHAR, duration FLOAT " duration                                                           \
+	", filesize_bytes BIGINT, mime_type VARCHAR, checksum VARCHAR, status VARCHAR" status ", \
+sync_status VARCHAR" sync ", last_synced_at DATETIME, created_at DATETIME DEFAULT "                \
+	"(CURRENT_TIMESTAMP), modified_at DATETIME"
+#define JOBS                                                                                       \
+	"id VARCHAR NOT NULL, file_path VARCHAR NOT NULL, title VARCHAR, description VARCHAR, tags VARCHAR, status VARCHAR NOT NULL, \
 attempts INTEGER DEFAULT '0' NOT NULL, max_attempts INTEGER DEFAULT '3' NOT NULL, created_iso VARCHAR, last_error VARCHAR, drive_file_id VARCHAR"
-#define PROGRESS ", started_iso TEXT, finished_iso TEXT, uploaded_bytes BIGINT DEFAULT 0, total_bytes BIGINT, cancel_requested INTEGER DEFAULT 0"
+#define PROGRESS                                                                                   \
+	", started_iso TEXT, finished_iso TEXT, uploaded_bytes BIGINT DEFAULT 0, total_bytes "     \
+	"BIGINT, cancel_requested INTEGER DEFAULT 0"
 #define INDEX "CREATE INDEX ix_recordings_id ON recordings (id);"
 
 static const struct shape {
 	const char *name, *stamp, *sql;
 	bool current, jobs, progress;
 } shapes[] = {
-    {"cabc59ea0c9d", "cabc59ea0c9d", "CREATE TABLE recordings (" OLDEST ", PRIMARY KEY (id), UNIQUE (filename));" INDEX,
-	false, false, false},
-    {"4ae620c1c938", "4ae620c1c938", "CREATE TABLE recordings (" OLDEST LATER ", PRIMARY KEY (id), UNIQUE (filename));" INDEX,
+    {"cabc59ea0c9d", "cabc59ea0c9d",
+	"CREATE TABLE recordings (" OLDEST ", PRIMARY KEY (id), UNIQUE (filename));" INDEX, false,
+	false, false},
+    {"4ae620c1c938", "4ae620c1c938",
+	"CREATE TABLE recordings (" OLDEST LATER ", PRIMARY KEY (id), UNIQUE (filename));" INDEX,
 	true, false, false},
     {"0001_create_recordings_and_jobs", "0001_create_recordings_and_jobs",
-	"CREATE TABLE recordings (" CURRENT("DEFAULT '0.0' NOT NULL", " DEFAULT 'active'", " DEFAULT 'unsynced'")
-	    ", PRIMARY KEY (id), UNIQUE (stored_filename)); CREATE TABLE jobs (" JOBS ", PRIMARY KEY (id));",
+	"CREATE TABLE recordings (" CURRENT("DEFAULT '0.0' NOT NULL", " DEFAULT 'active'",
+	    " DEFAULT 'unsynced'") ", PRIMARY KEY (id), UNIQUE (stored_filename)); CREATE TABLE "
+				   "jobs (" JOBS ", PRIMARY KEY (id));",
 	true, true, false},
     {"0002_add_job_progress_columns", "0002_add_job_progress_columns",
-	"CREATE TABLE recordings (" CURRENT("DEFAULT '0.0' NOT NULL", " DEFAULT 'active'", " DEFAULT 'unsynced'")
-	    ", PRIMARY KEY (id), UNIQUE (stored_filename)); CREATE TABLE jobs (" JOBS PROGRESS ", PRIMARY KEY (id));",
+	"CREATE TABLE recordings (" CURRENT("DEFAULT '0.0' NOT NULL", " DEFAULT 'active'",
+	    " DEFAULT 'unsynced'") ", PRIMARY KEY (id), UNIQUE (stored_filename)); CREATE TABLE "
+				   "jobs (" JOBS PROGRESS ", PRIMARY KEY (id));",
 	true, true, true},
     {"unversioned", NULL,
-	"CREATE TABLE recordings (" CURRENT("NOT NULL", "", "") ", PRIMARY KEY (id), UNIQUE (stored_filename));" INDEX
-	    "CREATE TABLE jobs (" JOBS PROGRESS ", PRIMARY KEY (id));",
+	"CREATE TABLE recordings (" CURRENT(
+	    "NOT NULL", "", "") ", PRIMARY KEY (id), UNIQUE (stored_filename));" INDEX
+				"CREATE TABLE jobs (" JOBS PROGRESS ", PRIMARY KEY (id));",
 	true, true, true},
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0], NEWEST = 3 };
@@ -86,7 +102,8 @@ run_sql(const char *sql)
 	char *message = NULL;
 
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s: %s", message, sql);
+	ck_assert_msg(
+	    sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s: %s", message, sql);
 	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -113,7 +130,10 @@ make(const struct shape *s)
 static struct catalogue *
 try_open(bool write)
 {
-	struct catalogue_opts o = {.path = path, .raw_path = "recordings/raw", .edited_path = "it's/edited", .timeout_s = 1,
+	struct catalogue_opts o = {.path = path,
+	    .raw_path = "recordings/raw",
+	    .edited_path = "it's/edited",
+	    .timeout_s = 1,
 	    .write = write};
 
 	e = (struct err){0};
@@ -184,7 +204,8 @@ START_TEST(a_wrong_stamp_does_not_mislead)
 
 		if (shapes[k].stamp == NULL)
 			continue;
-		snprintf(sql, sizeof sql, "UPDATE alembic_version SET version_num = '%s'", shapes[k].stamp);
+		snprintf(sql, sizeof sql, "UPDATE alembic_version SET version_num = '%s'",
+		    shapes[k].stamp);
 		run_sql(sql);
 		open_(false);
 		is_shape(s, s->stamp != NULL ? s->name : shapes[NEWEST].name, shapes[k].stamp);
@@ -201,10 +222,11 @@ START_TEST(every_shape_reads_as_recordings_and_can_be_migrated)
 
 	make(&shapes[_i]);
 	run_sql(shapes[_i].current
-		? "INSERT INTO recordings (id, filename, stored_filename, title, duration, created_at) VALUES"
-		  " (7, 'tone.wav', 'edi_tone.wav', 'a', 1.5, '2025-09-05 10:00:00.123456')"
-		: "INSERT INTO recordings (id, filename, title, duration, created_at) VALUES"
-		  " (7, 'edi_tone.wav', 'a', 1.5, '2025-09-05 10:00:00.123456')");
+		    ? "INSERT INTO recordings (id, filename, stored_filename, title, duration, "
+		      "created_at) VALUES"
+		      " (7, 'tone.wav', 'edi_tone.wav', 'a', 1.5, '2025-09-05 10:00:00.123456')"
+		    : "INSERT INTO recordings (id, filename, title, duration, created_at) VALUES"
+		      " (7, 'edi_tone.wav', 'a', 1.5, '2025-09-05 10:00:00.123456')");
 	open_(false);
 	for (int migrated = 0; migrated < 2; migrated++) {
 		ck_assert_msg(catalogue_record(c, 7, &rec, &e) == 1, "%s", e.text);
@@ -239,7 +261,8 @@ START_TEST(what_is_no_archive_is_refused_as_such)
 	run_sql("CREATE TABLE other (id)");
 	ck_assert_ptr_null(try_open(false));
 	ck_assert_int_eq(e.class, ERR_CATALOGUE);
-	run_sql("CREATE TABLE recordings (id INTEGER PRIMARY KEY, filename, title, duration, status)");
+	run_sql(
+	    "CREATE TABLE recordings (id INTEGER PRIMARY KEY, filename, title, duration, status)");
 	ck_assert_ptr_null(try_open(false));
 	ck_assert_int_eq(e.class, ERR_CATALOGUE);
 	ck_assert_ptr_nonnull(f = fopen(path, "w"));
@@ -289,17 +312,35 @@ text_of(const struct json *v, struct buf *b)
 static const struct {
 	const char *sql, *json;
 } values[] = {
-    {"NULL", "null"}, {"0", "0"}, {"-1", "-1"}, {"9223372036854775807", "9223372036854775807"},
-    {"(-9223372036854775807 - 1)", "-9223372036854775808"}, {"9007199254740993", "9007199254740993"}, {"0.1", "0.1"},
-    {"1e100", "1e+100"}, {"1e-7", "1e-07"}, {"2.0", "2.0"}, {"0.1 + 0.2", "0.30000000000000004"},
-    {"4.9406564584124654e-324", "5e-324"}, {"1.7976931348623157e308", "1.7976931348623157e+308"},
-    {"9e999", "{\"real\":\"inf\"}"}, {"-9e999", "{\"real\":\"-inf\"}"}, {"''", "\"\""}, {"'a'", "\"a\""},
-    {"'12'", "\"12\""}, {"'Ünïcode – “quotes” ''n \"more\"; DROP TABLE recordings;--'",
+    {"NULL", "null"},
+    {"0", "0"},
+    {"-1", "-1"},
+    {"9223372036854775807", "9223372036854775807"},
+    {"(-9223372036854775807 - 1)", "-9223372036854775808"},
+    {"9007199254740993", "9007199254740993"},
+    {"0.1", "0.1"},
+    {"1e100", "1e+100"},
+    {"1e-7", "1e-07"},
+    {"2.0", "2.0"},
+    {"0.1 + 0.2", "0.30000000000000004"},
+    {"4.9406564584124654e-324", "5e-324"},
+    {"1.7976931348623157e308", "1.7976931348623157e+308"},
+    {"9e999", "{\"real\":\"inf\"}"},
+    {"-9e999", "{\"real\":\"-inf\"}"},
+    {"''", "\"\""},
+    {"'a'", "\"a\""},
+    {"'12'", "\"12\""},
+    {"'Ünïcode – “quotes” ''n \"more\"; DROP TABLE recordings;--'",
 	"\"Ünïcode – “quotes” 'n \\\"more\\\"; DROP TABLE recordings;--\""},
-    {"char(10, 9, 27)", "\"\\n\\t\\u001b\""}, {"'a' || char(0) || 'b'", "{\"text_hex\":\"610062\"}"},
-    {"CAST(x'636166e9' AS TEXT)", "{\"text_hex\":\"636166e9\"}"}, {"CAST(x'eda080' AS TEXT)", "{\"text_hex\":\"eda080\"}"},
-    {"CAST(x'ff' AS TEXT)", "{\"text_hex\":\"ff\"}"}, {"x''", "{\"blob_hex\":\"\"}"}, {"x'00'", "{\"blob_hex\":\"00\"}"},
-    {"x'00ff61'", "{\"blob_hex\":\"00ff61\"}"}, {"x'616263'", "{\"blob_hex\":\"616263\"}"},
+    {"char(10, 9, 27)", "\"\\n\\t\\u001b\""},
+    {"'a' || char(0) || 'b'", "{\"text_hex\":\"610062\"}"},
+    {"CAST(x'636166e9' AS TEXT)", "{\"text_hex\":\"636166e9\"}"},
+    {"CAST(x'eda080' AS TEXT)", "{\"text_hex\":\"eda080\"}"},
+    {"CAST(x'ff' AS TEXT)", "{\"text_hex\":\"ff\"}"},
+    {"x''", "{\"blob_hex\":\"\"}"},
+    {"x'00'", "{\"blob_hex\":\"00\"}"},
+    {"x'00ff61'", "{\"blob_hex\":\"00ff61\"}"},
+    {"x'616263'", "{\"blob_hex\":\"616263\"}"},
 };
 enum { N_VALUES = sizeof values / sizeof values[0] };
 
@@ -313,7 +354,9 @@ START_TEST(a_row_image_is_exact_for_every_value_and_goes_back_the_same)
 	open_(true);
 	for (int i = 0; i < N_VALUES; i++) {
 		buf_clear(&sql);
-		ck_assert_int_eq(buf_addf(&sql, &e, "INSERT INTO rec_any VALUES (%d, %s)", i + 1, values[i].sql), 0);
+		ck_assert_int_eq(
+		    buf_addf(&sql, &e, "INSERT INTO rec_any VALUES (%d, %s)", i + 1, values[i].sql),
+		    0);
 		ck_assert_msg(catalogue_exec(c, sql.data, &e) == 0, "%s", e.text);
 		ck_assert_int_eq(catalogue_row_get(c, "rec_any", "id", i + 1, &row, &e), 1);
 		ck_assert_str_eq(text_of(json_get(row, "v"), &b), values[i].json);
@@ -322,26 +365,34 @@ START_TEST(a_row_image_is_exact_for_every_value_and_goes_back_the_same)
 		ck_assert_int_eq(catalogue_row_get(c, "rec_any", "id", i + 1, &gone, &e), 0);
 		ck_assert_int_eq(catalogue_row_put(c, "rec_any", "id", i + 1, NULL, row, &e), 0);
 		for (int k = 0; k < 2; k++) {
-			ck_assert_int_eq(catalogue_row_get(c, "rec_any", "id", i + 1, &again, &e), 1);
+			ck_assert_int_eq(
+			    catalogue_row_get(c, "rec_any", "id", i + 1, &again, &e), 1);
 			ck_assert(json_same(row, again));
 			ck_assert_str_eq(text_of(json_get(again, "v"), &b), values[i].json);
 			json_free(again);
 			if (k == 1)
 				break;
 			buf_clear(&sql);
-			ck_assert_int_eq(buf_addf(&sql, &e, "UPDATE rec_any SET v = 'other' WHERE id = %d", i + 1), 0);
+			ck_assert_int_eq(buf_addf(&sql, &e,
+					     "UPDATE rec_any SET v = 'other' WHERE id = %d", i + 1),
+			    0);
 			ck_assert_int_eq(catalogue_exec(c, sql.data, &e), 0);
-			ck_assert_int_eq(catalogue_row_get(c, "rec_any", "id", i + 1, &again, &e), 1);
-			ck_assert_int_eq(catalogue_row_put(c, "rec_any", "id", i + 1, again, row, &e), 0);
+			ck_assert_int_eq(
+			    catalogue_row_get(c, "rec_any", "id", i + 1, &again, &e), 1);
+			ck_assert_int_eq(
+			    catalogue_row_put(c, "rec_any", "id", i + 1, again, row, &e), 0);
 			json_free(again);
 		}
 		/* SQLite itself says that it is the same value of the same type. */
 		buf_clear(&sql);
-		ck_assert_int_eq(buf_addf(&sql, &e, "CREATE TEMP TABLE same%d (x CHECK (x)); INSERT INTO same%d SELECT"
-						    " v IS (%s) AND typeof(v) = typeof(%s) FROM rec_any WHERE id = %d",
-				     i, i, values[i].sql, values[i].sql, i + 1),
+		ck_assert_int_eq(
+		    buf_addf(&sql, &e,
+			"CREATE TEMP TABLE same%d (x CHECK (x)); INSERT INTO same%d SELECT"
+			" v IS (%s) AND typeof(v) = typeof(%s) FROM rec_any WHERE id = %d",
+			i, i, values[i].sql, values[i].sql, i + 1),
 		    0);
-		ck_assert_msg(catalogue_exec(c, sql.data, &e) == 0, "%s: %s", values[i].sql, e.text);
+		ck_assert_msg(
+		    catalogue_exec(c, sql.data, &e) == 0, "%s: %s", values[i].sql, e.text);
 		json_free(row);
 	}
 	buf_free(&b);
@@ -354,16 +405,20 @@ START_TEST(rows_of_the_application_go_out_and_back_the_same_in_every_shape)
 	struct json *row, *again;
 
 	make(&shapes[_i]);
-	run_sql(shapes[_i].current
-		? "INSERT INTO recordings (id, filename, stored_filename, title, duration, created_at, filesize_bytes, status) VALUES"
-		  " (1, 'a', CAST(x'ff' AS TEXT), x'00', 9e999, 'no date', 'many', NULL), (2, 'b', 'b', NULL, 'x', 20250905, 1.5, 7)"
-		: "INSERT INTO recordings (id, filename, title, duration, created_at, status) VALUES"
-		  " (1, CAST(x'ff' AS TEXT), x'00', 9e999, 'no date', NULL), (2, 'b', NULL, 'x', 20250905, 7)");
+	run_sql(shapes[_i].current ? "INSERT INTO recordings (id, filename, stored_filename, "
+				     "title, duration, created_at, filesize_bytes, status) VALUES"
+				     " (1, 'a', CAST(x'ff' AS TEXT), x'00', 9e999, 'no date', "
+				     "'many', NULL), (2, 'b', 'b', NULL, 'x', 20250905, 1.5, 7)"
+				   : "INSERT INTO recordings (id, filename, title, duration, "
+				     "created_at, status) VALUES"
+				     " (1, CAST(x'ff' AS TEXT), x'00', 9e999, 'no date', NULL), "
+				     "(2, 'b', NULL, 'x', 20250905, 7)");
 	open_(true);
 	for (int64_t id = 1; id <= 2; id++) {
 		row = image(id);
 		ck_assert_int_eq(catalogue_row_put(c, "recordings", "id", id, row, NULL, &e), 0);
-		ck_assert_msg(catalogue_row_put(c, "recordings", "id", id, NULL, row, &e) == 0, "%s", e.text);
+		ck_assert_msg(
+		    catalogue_row_put(c, "recordings", "id", id, NULL, row, &e) == 0, "%s", e.text);
 		again = image(id);
 		ck_assert(json_same(row, again));
 		json_free(again);
@@ -381,7 +436,8 @@ START_TEST(an_update_writes_the_columns_that_differ_alone)
 	struct json *before, *after, *now;
 
 	make(&shapes[NEWEST]);
-	run_sql("INSERT INTO recordings (id, filename, stored_filename, title) VALUES (1, 'a', 'a', 'old')");
+	run_sql("INSERT INTO recordings (id, filename, stored_filename, title) VALUES (1, 'a', "
+		"'a', 'old')");
 	open_(true);
 	before = image(1);
 	after = json_clone(before, &e);
@@ -410,8 +466,9 @@ END_TEST
 
 START_TEST(a_malformed_image_is_refused)
 {
-	static const char *const wrong[] = {"{\"id\":1,\"v\":{}}", "{\"id\":1,\"v\":{\"blob_hex\":5}}",
-	    "{\"id\":1,\"v\":{\"blob_hex\":\"abc\"}}", "{\"id\":1,\"v\":{\"text_hex\":\"zz\"}}", "{\"id\":1,\"v\":{\"word\":\"aa\"}}"};
+	static const char *const wrong[] = {"{\"id\":1,\"v\":{}}",
+	    "{\"id\":1,\"v\":{\"blob_hex\":5}}", "{\"id\":1,\"v\":{\"blob_hex\":\"abc\"}}",
+	    "{\"id\":1,\"v\":{\"text_hex\":\"zz\"}}", "{\"id\":1,\"v\":{\"word\":\"aa\"}}"};
 	struct json *row;
 
 	make(&shapes[NEWEST]);
@@ -419,7 +476,8 @@ START_TEST(a_malformed_image_is_refused)
 	open_(true);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		row = json_parse(wrong[i], strlen(wrong[i]), &e);
-		ck_assert_msg(catalogue_row_put(c, "rec_any", "id", 1, NULL, row, &e) == -1, "%s", wrong[i]);
+		ck_assert_msg(
+		    catalogue_row_put(c, "rec_any", "id", 1, NULL, row, &e) == -1, "%s", wrong[i]);
 		ck_assert_int_eq(e.class, ERR_CATALOGUE);
 		json_free(row);
 	}
@@ -471,13 +529,17 @@ static void
 make_listed(void)
 {
 	make(&shapes[NEWEST]);
-	run_sql("INSERT INTO recordings (id, filename, stored_filename, title, duration, status) VALUES"
-		" (1, 'a.wav', 'a.wav', 'Tone', 1.5, 'active'), (2, 'b.wav', 'b.wav', 'Noise', 0.0, 'deleted'),"
-		" (3, 'c.wav', 'c.wav', NULL, 2.5, NULL), (4, 'd.wav', 'd.wav', 'tone', 1.5, 'archived')");
+	run_sql(
+	    "INSERT INTO recordings (id, filename, stored_filename, title, duration, status) VALUES"
+	    " (1, 'a.wav', 'a.wav', 'Tone', 1.5, 'active'), (2, 'b.wav', 'b.wav', 'Noise', 0.0, "
+	    "'deleted'),"
+	    " (3, 'c.wav', 'c.wav', NULL, 2.5, NULL), (4, 'd.wav', 'd.wav', 'tone', 1.5, "
+	    "'archived')");
 	migrate();
 	catalogue_close(c);
 	c = NULL;
-	run_sql("INSERT INTO rec_measurements (recording_id, stored_filename, run, tags, sample_rate_hz) VALUES"
+	run_sql("INSERT INTO rec_measurements (recording_id, stored_filename, run, tags, "
+		"sample_rate_hz) VALUES"
 		" (1, 'a.wav', 'r', '{\"artist\":\"me\"}', 44100)");
 	open_(false);
 }
@@ -507,23 +569,92 @@ listed(const char *where, const char *sort, int64_t limit, bool all)
 }
 
 static const char *const hostile[] = {
-    "1; DROP TABLE recordings", "1; PRAGMA query_only = 0", "1;", "; DELETE FROM recordings", "1) OR (1", "1) --", "1) /*",
-    "(1", "1 /*", "--", "", " ", "1) UNION SELECT * FROM recording --", "1 UNION SELECT * FROM recording",
-    "1) UNION SELECT * FROM recording WHERE (1", "1 ORDER BY id", "1 LIMIT 1", "1 GROUP BY id", "1) GROUP BY (id",
-    "1 WINDOW w AS ()", "(SELECT 1)", "(SELECT count(*) FROM recordings)", "EXISTS (SELECT 1 FROM sqlite_schema)",
-    "id IN (SELECT id FROM recordings)", "id IN (SELECT id FROM recording)", "id IN recordings", "id IN recording",
-    "'x' IN alembic_version", "'x' IN pragma_compile_options", "1 IN (WITH x AS (SELECT 1) SELECT * FROM x)",
-    "id IN (VALUES (1), (2))", "id = (VALUES (1))", "EXISTS (SELECT 1 FROM pragma_table_info('recordings'))",
-    "EXISTS (SELECT 1 FROM json_each('[1]'))", "id IN json_each('[1]')", "id IN generate_series(1, 3)",
-    "load_extension('/tmp/x.so')", "LOAD_EXTENSION('/tmp/x.so', 'f')", "\"load_extension\"('/tmp/x.so')",
-    "readfile('/etc/passwd') IS NOT NULL", "writefile('/tmp/x', 'x')", "edit('x')", "fts3_tokenizer('simple') IS NOT NULL",
-    "sqlite_log(1, 'x')", "last_insert_rowid() = 0", "changes() = 0", "total_changes() >= 0", "rtreecheck('main', 'recordings') <> ''",
-    "count(*) > 0", "max(id) > 0", "sum(id) > 0", "group_concat(title) <> ''", "row_number() OVER () = 1",
-    "max(id) OVER () = 1", "recordings.id = 1", "main.recordings.id = 1", "rec_app.id = 1", "rec_m.run = 'r'", "run = 'r'",
-    "checksum IS NULL", "modified_at IS NULL", "recording_id = 1", "problem_code IS NULL", "no_such_key = 1", "title = \"Tone\"",
-    "id = ?", "id = ?1", "id = :id", "id = @id", "id = $id", "id =", "= 1", "id 1", "AND 1", "ATTACH 'x' AS y", "PRAGMA user_version",
-    "DELETE FROM recordings", "RAISE(ABORT, 'x')", "id = 1 RETURNING id", "title = 'Tone", "no_such_function(1)",
-    "title COLLATE nowhere = 'x'", "title REGEXP 'T.*'", "sqlite_rename_column(1)", "1 \\ 2", "id = 1 \xff",
+    "1; DROP TABLE recordings",
+    "1; PRAGMA query_only = 0",
+    "1;",
+    "; DELETE FROM recordings",
+    "1) OR (1",
+    "1) --",
+    "1) /*",
+    "(1",
+    "1 /*",
+    "--",
+    "",
+    " ",
+    "1) UNION SELECT * FROM recording --",
+    "1 UNION SELECT * FROM recording",
+    "1) UNION SELECT * FROM recording WHERE (1",
+    "1 ORDER BY id",
+    "1 LIMIT 1",
+    "1 GROUP BY id",
+    "1) GROUP BY (id",
+    "1 WINDOW w AS ()",
+    "(SELECT 1)",
+    "(SELECT count(*) FROM recordings)",
+    "EXISTS (SELECT 1 FROM sqlite_schema)",
+    "id IN (SELECT id FROM recordings)",
+    "id IN (SELECT id FROM recording)",
+    "id IN recordings",
+    "id IN recording",
+    "'x' IN alembic_version",
+    "'x' IN pragma_compile_options",
+    "1 IN (WITH x AS (SELECT 1) SELECT * FROM x)",
+    "id IN (VALUES (1), (2))",
+    "id = (VALUES (1))",
+    "EXISTS (SELECT 1 FROM pragma_table_info('recordings'))",
+    "EXISTS (SELECT 1 FROM json_each('[1]'))",
+    "id IN json_each('[1]')",
+    "id IN generate_series(1, 3)",
+    "load_extension('/tmp/x.so')",
+    "LOAD_EXTENSION('/tmp/x.so', 'f')",
+    "\"load_extension\"('/tmp/x.so')",
+    "readfile('/etc/passwd') IS NOT NULL",
+    "writefile('/tmp/x', 'x')",
+    "edit('x')",
+    "fts3_tokenizer('simple') IS NOT NULL",
+    "sqlite_log(1, 'x')",
+    "last_insert_rowid() = 0",
+    "changes() = 0",
+    "total_changes() >= 0",
+    "rtreecheck('main', 'recordings') <> ''",
+    "count(*) > 0",
+    "max(id) > 0",
+    "sum(id) > 0",
+    "group_concat(title) <> ''",
+    "row_number() OVER () = 1",
+    "max(id) OVER () = 1",
+    "recordings.id = 1",
+    "main.recordings.id = 1",
+    "rec_app.id = 1",
+    "rec_m.run = 'r'",
+    "run = 'r'",
+    "checksum IS NULL",
+    "modified_at IS NULL",
+    "recording_id = 1",
+    "problem_code IS NULL",
+    "no_such_key = 1",
+    "title = \"Tone\"",
+    "id = ?",
+    "id = ?1",
+    "id = :id",
+    "id = @id",
+    "id = $id",
+    "id =",
+    "= 1",
+    "id 1",
+    "AND 1",
+    "ATTACH 'x' AS y",
+    "PRAGMA user_version",
+    "DELETE FROM recordings",
+    "RAISE(ABORT, 'x')",
+    "id = 1 RETURNING id",
+    "title = 'Tone",
+    "no_such_function(1)",
+    "title COLLATE nowhere = 'x'",
+    "title REGEXP 'T.*'",
+    "sqlite_rename_column(1)",
+    "1 \\ 2",
+    "id = 1 \xff",
 };
 enum { N_HOSTILE = sizeof hostile / sizeof hostile[0] };
 
@@ -532,8 +663,10 @@ START_TEST(an_expression_that_is_more_than_one_is_refused)
 	make_listed();
 	for (int i = 0; i < N_HOSTILE; i++) {
 		for (int all = 0; all < 2; all++) {
-			ck_assert_msg(listed(hostile[i], NULL, -1, all) == NULL, "accepted: %s", hostile[i]);
-			ck_assert_msg(e.class == ERR_USAGE, "class %d: %s: %s", e.class, hostile[i], e.text);
+			ck_assert_msg(
+			    listed(hostile[i], NULL, -1, all) == NULL, "accepted: %s", hostile[i]);
+			ck_assert_msg(
+			    e.class == ERR_USAGE, "class %d: %s: %s", e.class, hostile[i], e.text);
 			ck_assert_str_ne(e.text, "");
 		}
 	}
@@ -544,8 +677,9 @@ END_TEST
 
 START_TEST(an_expression_that_fails_when_it_is_computed_is_the_users_error)
 {
-	static const char *const wrong[] = {"abs(-9223372036854775807 - id) > 0", "title LIKE 'x' ESCAPE 'ab'",
-	    "json_extract(title, '$.x') = 1", "title MATCH 'x'", "json(title) = 1", "zeroblob(9000000000) = 1"};
+	static const char *const wrong[] = {"abs(-9223372036854775807 - id) > 0",
+	    "title LIKE 'x' ESCAPE 'ab'", "json_extract(title, '$.x') = 1", "title MATCH 'x'",
+	    "json(title) = 1", "zeroblob(9000000000) = 1"};
 
 	make_listed();
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -561,17 +695,44 @@ START_TEST(harmless_expressions_select)
 	static const struct {
 		const char *where, *ids;
 	} fine[] = {
-	    {NULL, "1 3 4 "}, {"1", "1 3 4 "}, {"0", ""}, {"NULL", ""}, {"id = 1", "1 "}, {"id = 1 -- a comment", "1 "},
-	    {"id /* here */ > 1", "3 4 "}, {"id = 1 OR id = 2", "1 "}, {"1 OR 1", "1 3 4 "}, {"(id = 1) OR (id = 3)", "1 3 "},
-	    {"id IN (1, 3, 2)", "1 3 "}, {"id BETWEEN 3 AND 9", "3 4 "}, {"title = 'Tone'", "1 "}, {"title = 'Tone' COLLATE NOCASE", "1 4 "},
-	    {"title LIKE 't%'", "1 4 "}, {"title GLOB 't*'", "4 "}, {"title IS NULL", "3 "}, {"lower(title) || 'x' = 'tonex'", "1 4 "},
-	    {"length(filename) = 5 AND status <> 'archived'", "1 3 "}, {"CASE WHEN id > 3 THEN 1 ELSE 0 END", "4 "},
-	    {"max(id, 3) = 3", "1 3 "}, {"coalesce(title, 'none') = 'none'", "3 "}, {"CAST(id AS TEXT) = '4'", "4 "},
-	    {"json_extract(tags, '$.artist') = 'me'", "1 "}, {"tags ->> 'artist' = 'me'", "1 "}, {"problem IS NULL AND tags IS NOT NULL", "1 "},
-	    {"sample_rate_hz >= 44100", "1 "}, {"duration_s > 2", "3 "}, {"created_at <= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '+1 day')", "1 3 4 "},
-	    {"recording.id = 3", "3 "}, {"(id, status) = (4, 'archived')", "4 "}, {"path LIKE 'recordings/raw/%'", "1 3 4 "},
-	    {"title = 'a; b) --' OR id = 1", "1 "}, {"\n\tid = 1\n", "1 "}, {"\"id\" = 1", "1 "},
-	    {"printf('%d', id) = '1'", "1 "}, {"id NOT IN (1)", "3 4 "}, {"iif(id = 1, 1, 0)", "1 "},
+	    {NULL, "1 3 4 "},
+	    {"1", "1 3 4 "},
+	    {"0", ""},
+	    {"NULL", ""},
+	    {"id = 1", "1 "},
+	    {"id = 1 -- a comment", "1 "},
+	    {"id /* here */ > 1", "3 4 "},
+	    {"id = 1 OR id = 2", "1 "},
+	    {"1 OR 1", "1 3 4 "},
+	    {"(id = 1) OR (id = 3)", "1 3 "},
+	    {"id IN (1, 3, 2)", "1 3 "},
+	    {"id BETWEEN 3 AND 9", "3 4 "},
+	    {"title = 'Tone'", "1 "},
+	    {"title = 'Tone' COLLATE NOCASE", "1 4 "},
+	    {"title LIKE 't%'", "1 4 "},
+	    {"title GLOB 't*'", "4 "},
+	    {"title IS NULL", "3 "},
+	    {"lower(title) || 'x' = 'tonex'", "1 4 "},
+	    {"length(filename) = 5 AND status <> 'archived'", "1 3 "},
+	    {"CASE WHEN id > 3 THEN 1 ELSE 0 END", "4 "},
+	    {"max(id, 3) = 3", "1 3 "},
+	    {"coalesce(title, 'none') = 'none'", "3 "},
+	    {"CAST(id AS TEXT) = '4'", "4 "},
+	    {"json_extract(tags, '$.artist') = 'me'", "1 "},
+	    {"tags ->> 'artist' = 'me'", "1 "},
+	    {"problem IS NULL AND tags IS NOT NULL", "1 "},
+	    {"sample_rate_hz >= 44100", "1 "},
+	    {"duration_s > 2", "3 "},
+	    {"created_at <= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '+1 day')", "1 3 4 "},
+	    {"recording.id = 3", "3 "},
+	    {"(id, status) = (4, 'archived')", "4 "},
+	    {"path LIKE 'recordings/raw/%'", "1 3 4 "},
+	    {"title = 'a; b) --' OR id = 1", "1 "},
+	    {"\n\tid = 1\n", "1 "},
+	    {"\"id\" = 1", "1 "},
+	    {"printf('%d', id) = '1'", "1 "},
+	    {"id NOT IN (1)", "3 4 "},
+	    {"iif(id = 1, 1, 0)", "1 "},
 	};
 
 	make_listed();
@@ -612,8 +773,8 @@ END_TEST
 
 START_TEST(a_list_is_sorted_and_limited)
 {
-	static const char *const wrong[] = {"", "no_such_key", "id;", "id DESC", "-", "--id", "id,", ",id", "id, title", "1",
-	    "id/**/", "recordings.id", "random()", "ID"};
+	static const char *const wrong[] = {"", "no_such_key", "id;", "id DESC", "-", "--id", "id,",
+	    ",id", "id, title", "1", "id/**/", "recordings.id", "random()", "ID"};
 
 	make_listed();
 	ck_assert_str_eq(listed(NULL, "-id", -1, false), "4 3 1 ");
@@ -636,9 +797,11 @@ START_TEST(text_of_the_application_that_is_not_utf8_can_be_shown)
 	size_t len;
 
 	make(&shapes[NEWEST]);
-	run_sql("INSERT INTO recordings (id, filename, stored_filename, title) VALUES (1, 'a', CAST(x'61ff' AS TEXT), CAST(x'ff' AS TEXT)),"
+	run_sql("INSERT INTO recordings (id, filename, stored_filename, title) VALUES (1, 'a', "
+		"CAST(x'61ff' AS TEXT), CAST(x'ff' AS TEXT)),"
 		" (2, 'b', 'b', 'b');"
-		"INSERT INTO jobs (id, file_path, status, last_error) VALUES ('j', 'recordings/raw/b', 'failed', CAST(x'6fff' AS TEXT))");
+		"INSERT INTO jobs (id, file_path, status, last_error) VALUES ('j', "
+		"'recordings/raw/b', 'failed', CAST(x'6fff' AS TEXT))");
 	open_(false);
 	ck_assert_msg(catalogue_record(c, 1, &rec, &e) == 1, "%s", e.text);
 	ck_assert_str_eq(json_get_str(rec, "title_hex"), "ff");
@@ -649,8 +812,10 @@ START_TEST(text_of_the_application_that_is_not_utf8_can_be_shown)
 	json_free(rec);
 	ck_assert_msg(catalogue_record(c, 2, &rec, &e) == 1, "%s", e.text);
 	ck_assert_msg(catalogue_put_history(c, 2, rec, &e) == 0, "%s", e.text);
-	ck_assert_str_eq(json_get_str(json_at(json_get(rec, "uploads"), 0), "last_error_hex"), "6fff");
-	ck_assert_int_eq(json_kind(json_get(json_at(json_get(rec, "uploads"), 0), "drive_file_id")), JSON_KIND_NULL);
+	ck_assert_str_eq(
+	    json_get_str(json_at(json_get(rec, "uploads"), 0), "last_error_hex"), "6fff");
+	ck_assert_int_eq(json_kind(json_get(json_at(json_get(rec, "uploads"), 0), "drive_file_id")),
+	    JSON_KIND_NULL);
 	json_free(rec);
 }
 END_TEST
@@ -714,8 +879,12 @@ read_all(void)
 	c = NULL;
 }
 
-#define TWO_ROWS "INSERT INTO recordings (id, filename, title, duration, status, created_at) VALUES (1, 'a', 't', 0, 'active', ''), (3, 'c', NULL, 0, NULL, '')"
-#define TWO_CURRENT "INSERT INTO recordings (id, filename, stored_filename, title, duration) VALUES (1, 'a', 'a', 't', 0), (3, 'c', 'c', NULL, 0)"
+#define TWO_ROWS                                                                                   \
+	"INSERT INTO recordings (id, filename, title, duration, status, created_at) VALUES (1, "   \
+	"'a', 't', 0, 'active', ''), (3, 'c', NULL, 0, NULL, '')"
+#define TWO_CURRENT                                                                                \
+	"INSERT INTO recordings (id, filename, stored_filename, title, duration) VALUES (1, 'a', " \
+	"'a', 't', 0), (3, 'c', 'c', NULL, 0)"
 
 START_TEST(reading_leaves_no_file_behind_and_changes_none)
 {
@@ -743,7 +912,9 @@ START_TEST(reading_beside_another_program_leaves_its_wal)
 
 	make(&shapes[NEWEST]);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA wal_autocheckpoint = 0;" TWO_CURRENT, NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(
+	    sqlite3_exec(db, "PRAGMA wal_autocheckpoint = 0;" TWO_CURRENT, NULL, NULL, NULL),
+	    SQLITE_OK);
 	state(before, false);
 	read_all();
 	state(after, false);
@@ -759,11 +930,15 @@ START_TEST(reading_a_copied_archive_with_a_wal_alone_leaves_it_so)
 
 	make(&shapes[NEWEST]);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA wal_autocheckpoint = 0;" TWO_CURRENT, NULL, NULL, NULL), SQLITE_OK);
-	snprintf(command, sizeof command, "cd '%s' && mkdir copy && cp app.db app.db-wal copy", root);
+	ck_assert_int_eq(
+	    sqlite3_exec(db, "PRAGMA wal_autocheckpoint = 0;" TWO_CURRENT, NULL, NULL, NULL),
+	    SQLITE_OK);
+	snprintf(
+	    command, sizeof command, "cd '%s' && mkdir copy && cp app.db app.db-wal copy", root);
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
-	snprintf(command, sizeof command, "cd '%s' && rm -f app.db* && mv copy/* . && rmdir copy", root);
+	snprintf(
+	    command, sizeof command, "cd '%s' && rm -f app.db* && mv copy/* . && rmdir copy", root);
 	ck_assert_int_eq(system(command), 0);
 	state(before, true);
 	read_all();
@@ -785,8 +960,10 @@ START_TEST(rows_come_in_pages_in_the_order_of_the_id)
 	for (int id = 10; id > 0; id--) {
 		char sql[200];
 
-		snprintf(sql, sizeof sql, shapes[_i].current
-			? "INSERT INTO recordings (id, filename, stored_filename, duration) VALUES (%d, 'f%d', 's%d', 0)"
+		snprintf(sql, sizeof sql,
+		    shapes[_i].current
+			? "INSERT INTO recordings (id, filename, stored_filename, duration) VALUES "
+			  "(%d, 'f%d', 's%d', 0)"
 			: "INSERT INTO recordings (id, filename, duration) VALUES (%d, 's%d', 0)",
 		    id * 10, id, id);
 		ck_assert_msg(catalogue_exec(c, sql, &e) == 0, "%s", e.text);
@@ -823,8 +1000,10 @@ START_TEST(a_recording_is_found_by_its_name_and_its_checksum)
 	make(&shapes[NEWEST]);
 	memset(sum, 'a', 64);
 	sum[64] = '\0';
-	run_sql("INSERT INTO recordings (id, filename, stored_filename, checksum) VALUES (1, 'a', CAST(x'61ff' AS TEXT), NULL),"
-		" (2, 'b', 'b', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')");
+	run_sql(
+	    "INSERT INTO recordings (id, filename, stored_filename, checksum) VALUES (1, 'a', "
+	    "CAST(x'61ff' AS TEXT), NULL),"
+	    " (2, 'b', 'b', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')");
 	for (int migrated = 0; migrated < 2; migrated++) {
 		open_(false);
 		ck_assert_int_eq(catalogue_find_stored(c, "a\xff", 2, &id, &e), 1);
@@ -843,7 +1022,8 @@ END_TEST
 START_TEST(a_query_that_is_told_to_stop_stops)
 {
 	atomic_int stop = 0;
-	struct catalogue_opts o = {.path = path, .raw_path = "r", .edited_path = "e", .timeout_s = 1, .stop = &stop};
+	struct catalogue_opts o = {
+	    .path = path, .raw_path = "r", .edited_path = "e", .timeout_s = 1, .stop = &stop};
 
 	make(&shapes[NEWEST]);
 	run_sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
@@ -860,8 +1040,8 @@ END_TEST
 
 START_TEST(no_look_up_scans_the_measurements)
 {
-	const char *const statements[] = {sql_record_by_id, sql_rows_page, sql_row_by_id, sql_id_by_measured_name,
-	    sql_id_by_measured_sha256, sql_provenance_by_id};
+	const char *const statements[] = {sql_record_by_id, sql_rows_page, sql_row_by_id,
+	    sql_id_by_measured_name, sql_id_by_measured_sha256, sql_provenance_by_id};
 	char *view;
 	sqlite3 *db;
 
@@ -880,13 +1060,15 @@ START_TEST(no_look_up_scans_the_measurements)
 		sqlite3_stmt *s;
 		int steps = 0;
 
-		ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+		ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK, "%s: %s", sql,
+		    sqlite3_errmsg(db));
 		while (sqlite3_step(s) == SQLITE_ROW) {
 			const char *detail = (const char *)sqlite3_column_text(s, 3);
 
 			steps++;
-			ck_assert_msg(strncmp(detail, "SCAN", 4) != 0 && strstr(detail, "MATERIALIZE") == NULL &&
-				strstr(detail, "AUTOMATIC") == NULL,
+			ck_assert_msg(strncmp(detail, "SCAN", 4) != 0 &&
+					  strstr(detail, "MATERIALIZE") == NULL &&
+					  strstr(detail, "AUTOMATIC") == NULL,
 			    "%s: %s", statements[i], detail);
 		}
 		ck_assert_int_gt(steps, 0);
@@ -913,7 +1095,8 @@ main(void)
 	tcase_add_test(t, what_is_no_archive_is_refused_as_such);
 	tcase_add_test(t, a_newer_version_of_the_toolkit_is_refused_for_reading_and_writing);
 	tcase_add_test(t, a_row_image_is_exact_for_every_value_and_goes_back_the_same);
-	tcase_add_loop_test(t, rows_of_the_application_go_out_and_back_the_same_in_every_shape, 0, N_SHAPES);
+	tcase_add_loop_test(
+	    t, rows_of_the_application_go_out_and_back_the_same_in_every_shape, 0, N_SHAPES);
 	tcase_add_test(t, an_update_writes_the_columns_that_differ_alone);
 	tcase_add_test(t, a_malformed_image_is_refused);
 	tcase_add_test(t, a_transaction_that_is_rolled_back_leaves_the_row);

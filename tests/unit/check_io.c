@@ -1,4 +1,5 @@
-/* io: files appear whole, names stay in their folder, and what is moved or copied is the same bytes. */
+/* io: files appear whole, names stay in their folder, and what is moved or copied is the same
+ * bytes. */
 #include "io.h"
 
 #include <check.h>
@@ -201,10 +202,12 @@ unsafe(const char *name)
 	e = (struct err){0};
 	fd = io_open_beneath(dir, name, &e);
 	ck_assert_msg(fd == -1, "opened: %s", name);
-	ck_assert_msg(e.class == ERR_ITEM && strcmp(e.code, P_UNSAFE_PATH) == 0, "%s: %s", name, e.text);
+	ck_assert_msg(
+	    e.class == ERR_ITEM && strcmp(e.code, P_UNSAFE_PATH) == 0, "%s: %s", name, e.text);
 	e = (struct err){0};
 	ck_assert_msg(io_stat_beneath(dir, name, &st, &e) == -1, "found: %s", name);
-	ck_assert_msg(e.class == ERR_ITEM && strcmp(e.code, P_UNSAFE_PATH) == 0, "%s: %s", name, e.text);
+	ck_assert_msg(
+	    e.class == ERR_ITEM && strcmp(e.code, P_UNSAFE_PATH) == 0, "%s: %s", name, e.text);
 }
 
 START_TEST(a_name_that_climbs_out_is_refused)
@@ -427,7 +430,8 @@ START_TEST(a_move_to_another_file_system_keeps_bytes_mode_and_times)
 {
 	enum { LEN = 600001 };
 	char path[] = "/dev/shm/check_io.XXXXXX", *p = malloc(LEN), *q = malloc(LEN + 1);
-	struct timespec times[2] = {{.tv_sec = 1757066400, .tv_nsec = 5000}, {.tv_sec = 1757066401, .tv_nsec = 123456000}};
+	struct timespec times[2] = {
+	    {.tv_sec = 1757066400, .tv_nsec = 5000}, {.tv_sec = 1757066401, .tv_nsec = 123456000}};
 	struct stat st;
 	int other = other_file_system(path), fd;
 
@@ -549,9 +553,9 @@ END_TEST
 
 START_TEST(a_sweep_removes_temporary_files_of_ours_and_no_others)
 {
-	static const char *const theirs[] = {".rec-take.tmp", ".rec-.tmp", "take.wav.1a2b3c4d.tmp", "rec-take.1a2b3c4d.tmp",
-	    ".rec-take.1a2b3c4d", ".rec-take.1a2b3c4d.tmp.wav", ".rec-take.1A2B3C4G.tmp", ".rec-take1a2b3c4d.tmp", "take.tmp",
-	    ".tmp"};
+	static const char *const theirs[] = {".rec-take.tmp", ".rec-.tmp", "take.wav.1a2b3c4d.tmp",
+	    "rec-take.1a2b3c4d.tmp", ".rec-take.1a2b3c4d", ".rec-take.1a2b3c4d.tmp.wav",
+	    ".rec-take.1A2B3C4G.tmp", ".rec-take1a2b3c4d.tmp", "take.tmp", ".tmp"};
 	struct io_new f;
 
 	for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++)
@@ -585,7 +589,8 @@ END_TEST
 
 START_TEST(one_holder_has_the_lock_until_it_is_closed)
 {
-	int one = openat(dir, ".", O_RDONLY | O_DIRECTORY), two = openat(dir, ".", O_RDONLY | O_DIRECTORY);
+	int one = openat(dir, ".", O_RDONLY | O_DIRECTORY),
+	    two = openat(dir, ".", O_RDONLY | O_DIRECTORY);
 
 	ck_assert_int_eq(io_is_locked(dir, &e), 0);
 	ck_assert_int_eq(io_try_lock(one, &e), 1);

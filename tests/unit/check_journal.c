@@ -94,8 +94,10 @@ made(const char *kind, const char *const *lines)
 	journal_close(j);
 }
 
-static const char *const three[] = {"{\"op\":\"row\",\"table\":\"recordings\",\"id\":1,\"title\":\"a \\\"b\\\" ü\"}",
-    "{\"op\":\"row\",\"table\":\"recordings\",\"id\":2,\"x\":0.1}", "{\"op\":\"end\",\"rows\":2,\"problems\":0,\"finished_at\":\"2025-09-05T10:00:00Z\"}", NULL};
+static const char *const three[] = {
+    "{\"op\":\"row\",\"table\":\"recordings\",\"id\":1,\"title\":\"a \\\"b\\\" ü\"}",
+    "{\"op\":\"row\",\"table\":\"recordings\",\"id\":2,\"x\":0.1}",
+    "{\"op\":\"end\",\"rows\":2,\"problems\":0,\"finished_at\":\"2025-09-05T10:00:00Z\"}", NULL};
 
 static struct journal_reader *
 reader(void)
@@ -390,7 +392,8 @@ START_TEST(ten_thousand_lines_are_found)
 
 	for (int i = 1; i <= 10000; i++) {
 		/* Two lines a recording. */
-		snprintf(json, sizeof json, "{\"op\":\"row\",\"table\":\"recordings\",\"id\":%d}", (i + 1) / 2);
+		snprintf(json, sizeof json, "{\"op\":\"row\",\"table\":\"recordings\",\"id\":%d}",
+		    (i + 1) / 2);
 		add(j, json);
 		if (i % 64 == 0)
 			ck_assert_int_eq(journal_sync(j, &e), 0);
@@ -405,7 +408,8 @@ END_TEST
 START_TEST(the_volumes_rows_are_no_recordings)
 {
 	static const char *const lines[] = {"{\"op\":\"row\",\"table\":\"rec_volumes\",\"id\":1}",
-	    "{\"op\":\"row\",\"table\":\"rec_measurements\",\"id\":0}", "{\"op\":\"file\",\"action\":\"create\"}", NULL};
+	    "{\"op\":\"row\",\"table\":\"rec_measurements\",\"id\":0}",
+	    "{\"op\":\"file\",\"action\":\"create\"}", NULL};
 
 	made("apply", lines);
 	ck_assert_int_eq(journal_count_rows(dir, run, &e), 1);
@@ -417,8 +421,11 @@ END_TEST
 START_TEST(a_summary_tells_each_state)
 {
 #define END "{\"op\":\"end\",\"rows\":3,\"problems\":1,\"finished_at\":\"2025-09-05T10:00:00Z\"}"
-#define BACK "{\"op\":\"rollback\",\"rows\":3,\"problems\":1,\"finished_at\":\"2025-09-05T10:00:00Z\"}"
-#define GONE "{\"op\":\"rolled_back\",\"rows\":3,\"problems\":1,\"finished_at\":\"2025-09-05T10:00:00Z\"}"
+#define BACK                                                                                       \
+	"{\"op\":\"rollback\",\"rows\":3,\"problems\":1,\"finished_at\":\"2025-09-05T10:00:00Z\"}"
+#define GONE                                                                                       \
+	"{\"op\":\"rolled_back\",\"rows\":3,\"problems\":1,\"finished_at\":\"2025-09-05T10:00:"    \
+	"00Z\"}"
 	static const struct {
 		const char *lines[4];
 		enum journal_state state;
@@ -426,7 +433,8 @@ START_TEST(a_summary_tells_each_state)
 		bool ended;
 	} want[] = {
 	    {{NULL}, JOURNAL_INTERRUPTED, "interrupted", false},
-	    {{"{\"op\":\"row\",\"table\":\"recordings\",\"id\":1}"}, JOURNAL_INTERRUPTED, "interrupted", false},
+	    {{"{\"op\":\"row\",\"table\":\"recordings\",\"id\":1}"}, JOURNAL_INTERRUPTED,
+		"interrupted", false},
 	    {{END}, JOURNAL_APPLIED, "applied", true},
 	    {{END, BACK}, JOURNAL_ROLLING_BACK, "interrupted", true},
 	    {{END, BACK, GONE}, JOURNAL_ROLLED_BACK, "rolled_back", true},
@@ -483,8 +491,9 @@ END_TEST
 
 START_TEST(names_of_runs_are_told_by_their_form)
 {
-	static const char *const wrong[] = {"", "20250905T100000Z", "20250905T100000.123456Z", "20250905T100000.123456Z-0123abc",
-	    "20250905T100000.123456Z-0123abcde", "20250905T100000.123456Z-0123abcg", "../20250905T100000.123456Z-0123abcd",
+	static const char *const wrong[] = {"", "20250905T100000Z", "20250905T100000.123456Z",
+	    "20250905T100000.123456Z-0123abc", "20250905T100000.123456Z-0123abcde",
+	    "20250905T100000.123456Z-0123abcg", "../20250905T100000.123456Z-0123abcd",
 	    "20250905 100000.123456Z-0123abcd", "2025o905T100000.123456Z-0123abcd"};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
@@ -495,8 +504,9 @@ END_TEST
 
 START_TEST(runs_are_listed_oldest_first_and_other_files_left_out)
 {
-	static const char *const others[] = {"notes.jsonl", "20250905T100000.123456Z-0123abcd", ".jsonl", "x",
-	    ".rec-20250905T100000.123456Z-0123abcd.jsonl.0123abcd.tmp", "20250905T100000.123456Z-0123abcd.jsonl.bak"};
+	static const char *const others[] = {"notes.jsonl", "20250905T100000.123456Z-0123abcd",
+	    ".jsonl", "x", ".rec-20250905T100000.123456Z-0123abcd.jsonl.0123abcd.tmp",
+	    "20250905T100000.123456Z-0123abcd.jsonl.bak"};
 	char names[20][JOURNAL_RUN_MAX], **runs;
 	size_t n;
 
@@ -525,8 +535,8 @@ END_TEST
 
 START_TEST(a_run_sorts_behind_every_other_also_when_the_clock_was_set_back)
 {
-	static const char *const ahead[] = {"20991231T235959.999999Z-ffffffff", "21000228T235959.000000Z-00000000",
-	    "99981231T235959.999999Z-ffffffff"};
+	static const char *const ahead[] = {"20991231T235959.999999Z-ffffffff",
+	    "21000228T235959.000000Z-00000000", "99981231T235959.999999Z-ffffffff"};
 	char name[64], before[JOURNAL_RUN_MAX];
 
 	for (size_t i = 0; i < sizeof ahead / sizeof ahead[0]; i++) {
@@ -545,7 +555,8 @@ END_TEST
 
 START_TEST(behind_a_name_that_is_no_time_there_is_an_error_and_no_wait)
 {
-	static const char *const last[] = {"99991231T235959.999999Z-ffffffff", "99990000T000000.000000Z-00000000"};
+	static const char *const last[] = {
+	    "99991231T235959.999999Z-ffffffff", "99990000T000000.000000Z-00000000"};
 	char name[64];
 
 	snprintf(name, sizeof name, "%s.jsonl", last[_i]);

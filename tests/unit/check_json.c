@@ -71,9 +71,11 @@ refused(const char *text, size_t len)
 
 START_TEST(numbers_come_out_as_they_went_in)
 {
-	static const char *const same[] = {"0", "1", "-1", "9007199254740993", "-9007199254740993", "9223372036854775807",
-	    "-9223372036854775808", "0.1", "-0.0", "0.0", "1.0", "1e+100", "-1e+100", "1e-07", "0.3", "1.7976931348623157e+308",
-	    "2.2250738585072014e-308", "5e-324", "3.141592653589793", "44100.0", "0.30000000000000004", "1.2345678901234568e+17"};
+	static const char *const same[] = {"0", "1", "-1", "9007199254740993", "-9007199254740993",
+	    "9223372036854775807", "-9223372036854775808", "0.1", "-0.0", "0.0", "1.0", "1e+100",
+	    "-1e+100", "1e-07", "0.3", "1.7976931348623157e+308", "2.2250738585072014e-308",
+	    "5e-324", "3.141592653589793", "44100.0", "0.30000000000000004",
+	    "1.2345678901234568e+17"};
 
 	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
 		comes_out_as(same[i], same[i]);
@@ -126,8 +128,9 @@ END_TEST
 
 START_TEST(numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real)
 {
-	static const char *const huge[] = {"9223372036854775808", "-9223372036854775809", "99999999999999999999999999", "1e400",
-	    "-1E+400", "{\"a\":18446744073709551616,\"b\":\"1e999\",\"c\":[1e999,2,\"\\\"1e999\"]}"};
+	static const char *const huge[] = {"9223372036854775808", "-9223372036854775809",
+	    "99999999999999999999999999", "1e400", "-1E+400",
+	    "{\"a\":18446744073709551616,\"b\":\"1e999\",\"c\":[1e999,2,\"\\\"1e999\"]}"};
 	struct json *v;
 	int64_t n = 7;
 	double d = 7;
@@ -142,7 +145,8 @@ END_TEST
 
 START_TEST(what_only_looks_like_a_number_is_a_bad_record)
 {
-	static const char *const wrong[] = {"NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10", "1e", "--1"};
+	static const char *const wrong[] = {
+	    "NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10", "1e", "--1"};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		refused(wrong[i], strlen(wrong[i]));
@@ -158,7 +162,8 @@ START_TEST(what_is_no_number_becomes_null)
 	ck_assert_int_eq(json_put_real(o, "minus", -INFINITY, &e), 0);
 	ck_assert_int_eq(json_put_str(o, "none", NULL, &e), 0);
 	ck_assert_int_eq(json_put_null(o, "null", &e), 0);
-	ck_assert_str_eq(written(o), "{\"nan\":null,\"inf\":null,\"minus\":null,\"none\":null,\"null\":null}");
+	ck_assert_str_eq(
+	    written(o), "{\"nan\":null,\"inf\":null,\"minus\":null,\"none\":null,\"null\":null}");
 	json_free(o);
 }
 END_TEST
@@ -206,7 +211,8 @@ START_TEST(a_line_is_one_line_and_text_survives_it)
 	json_free(o);
 	comes_out_as("\"\\u00fc\\uD83C\\uDFA4\\/\"", "\"ü🎤/\"");
 	comes_out_as("{\"a\\nb\":1}", "{\"a\\nb\":1}");
-	comes_out_as(" [ 1 , \"x\" , [ ] , { } , true , false , null ] \n", "[1,\"x\",[],{},true,false,null]");
+	comes_out_as(" [ 1 , \"x\" , [ ] , { } , true , false , null ] \n",
+	    "[1,\"x\",[],{},true,false,null]");
 }
 END_TEST
 
@@ -225,9 +231,10 @@ END_TEST
 
 START_TEST(what_is_not_one_json_value_is_a_bad_record)
 {
-	static const char *const wrong[] = {"", " ", "{", "}", "{\"a\":1", "[1,]", "{\"a\":1,}", "{a:1}", "{'a':1}", "1 2",
-	    "{} {}", "{}x", "tru", "nul", "\"abc", "\"\n\"", "\"\t\"", "\"\\x41\"", "\"\\ud800\"", "\"\\udc00x\"",
-	    "\"\xff\"", "\"\xed\xa0\x80\"", "\"\xc0\x80\"", "// c\n1", "\xef\xbb\xbf{}", "{\"a\\u0000b\":1}"};
+	static const char *const wrong[] = {"", " ", "{", "}", "{\"a\":1", "[1,]", "{\"a\":1,}",
+	    "{a:1}", "{'a':1}", "1 2", "{} {}", "{}x", "tru", "nul", "\"abc", "\"\n\"", "\"\t\"",
+	    "\"\\x41\"", "\"\\ud800\"", "\"\\udc00x\"", "\"\xff\"", "\"\xed\xa0\x80\"",
+	    "\"\xc0\x80\"", "// c\n1", "\xef\xbb\xbf{}", "{\"a\\u0000b\":1}"};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		refused(wrong[i], strlen(wrong[i]));
@@ -297,9 +304,11 @@ END_TEST
 
 START_TEST(bytes_that_are_absent_or_null_are_none_and_malformed_ones_a_bad_record)
 {
-	static const char *const none[] = {"{}", "{\"path\":null}", "{\"path_hex\":null}", "{\"path\":null,\"path_hex\":null}"};
-	static const char *const wrong[] = {"{\"path\":5}", "{\"path\":[]}", "{\"path\":true}", "{\"path_hex\":5}",
-	    "{\"path_hex\":\"abc\"}", "{\"path_hex\":\"zz\"}", "{\"path_hex\":\"ff \"}"};
+	static const char *const none[] = {
+	    "{}", "{\"path\":null}", "{\"path_hex\":null}", "{\"path\":null,\"path_hex\":null}"};
+	static const char *const wrong[] = {"{\"path\":5}", "{\"path\":[]}", "{\"path\":true}",
+	    "{\"path_hex\":5}", "{\"path_hex\":\"abc\"}", "{\"path_hex\":\"zz\"}",
+	    "{\"path_hex\":\"ff \"}"};
 	struct json *v;
 	char *got = NULL;
 	size_t len;
@@ -334,7 +343,8 @@ END_TEST
 
 START_TEST(getters_take_anything_and_give_only_what_is_of_their_kind)
 {
-	struct json *v = parsed("{\"s\":\"x\",\"n\":1,\"b\":true,\"f\":false,\"a\":[1,2],\"o\":{},\"z\":null}");
+	struct json *v =
+	    parsed("{\"s\":\"x\",\"n\":1,\"b\":true,\"f\":false,\"a\":[1,2],\"o\":{},\"z\":null}");
 	int64_t n = 7;
 	double d = 7;
 
@@ -344,10 +354,12 @@ START_TEST(getters_take_anything_and_give_only_what_is_of_their_kind)
 	ck_assert_ptr_null(json_get_str(v, "n"));
 	ck_assert_ptr_null(json_to_str(NULL, NULL));
 	ck_assert_str_eq(json_get_str(v, "s"), "x");
-	ck_assert(!json_get_int(v, "s", &n) && !json_get_int(v, "absent", &n) && !json_get_int(v, "z", &n) && n == 7);
+	ck_assert(!json_get_int(v, "s", &n) && !json_get_int(v, "absent", &n) &&
+		  !json_get_int(v, "z", &n) && n == 7);
 	ck_assert(!json_get_real(v, "b", &d) && !json_to_real(NULL, &d) && d == 7);
 	ck_assert(json_to_bool(json_get(v, "b")));
-	ck_assert(!json_to_bool(json_get(v, "f")) && !json_to_bool(json_get(v, "n")) && !json_to_bool(NULL));
+	ck_assert(!json_to_bool(json_get(v, "f")) && !json_to_bool(json_get(v, "n")) &&
+		  !json_to_bool(NULL));
 	ck_assert_uint_eq(json_count(json_get(v, "a")), 2);
 	ck_assert_uint_eq(json_count(NULL), 0);
 	ck_assert_ptr_null(json_at(json_get(v, "a"), 2));
@@ -387,7 +399,8 @@ main(void)
 	tcase_add_test(t, numbers_come_out_as_they_went_in);
 	tcase_add_test(t, a_whole_number_stays_one_and_a_real_stays_one);
 	tcase_add_test(t, every_double_reads_back_as_itself);
-	tcase_add_test(t, numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real);
+	tcase_add_test(
+	    t, numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real);
 	tcase_add_test(t, what_only_looks_like_a_number_is_a_bad_record);
 	tcase_add_test(t, what_is_no_number_becomes_null);
 	tcase_add_test(t, keys_keep_their_order_also_when_a_value_is_replaced);

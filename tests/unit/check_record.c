@@ -1,4 +1,5 @@
-/* record: a measure goes into a record and comes back the same; what another stage made is checked. */
+/* record: a measure goes into a record and comes back the same; what another stage made is checked.
+ */
 #include "record.h"
 
 #include <check.h>
@@ -142,7 +143,8 @@ START_TEST(a_measure_of_which_all_is_unknown_comes_back_too)
 	strcpy(m.prober, "rectools/0.1.0 measures/1");
 	ck_assert_int_eq(record_put_measure(rec, &m, &e), 0);
 	for (void *it = json_first(rec, &key, &v); it != NULL; it = json_next(rec, it, &key, &v))
-		ck_assert_msg((json_kind(v) == JSON_KIND_NULL) == (strcmp(key, "prober") != 0), "%s", key);
+		ck_assert_msg(
+		    (json_kind(v) == JSON_KIND_NULL) == (strcmp(key, "prober") != 0), "%s", key);
 	through_text();
 	ck_assert_msg(get() == 1, "%s", e.text);
 	same();
@@ -151,8 +153,9 @@ END_TEST
 
 START_TEST(each_problem_that_measuring_finds_comes_back)
 {
-	static const char *const codes[] = {P_UNREADABLE, P_MODIFIED, P_EMPTY, P_NOT_AUDIO, P_UNSUPPORTED, P_DECODE_ERROR,
-	    P_ZERO_TAIL, P_TRUNCATED, P_HEADER_MISMATCH, P_MISSING, P_DENIED};
+	static const char *const codes[] = {P_UNREADABLE, P_MODIFIED, P_EMPTY, P_NOT_AUDIO,
+	    P_UNSUPPORTED, P_DECODE_ERROR, P_ZERO_TAIL, P_TRUNCATED, P_HEADER_MISMATCH, P_MISSING,
+	    P_DENIED};
 
 	fill();
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -191,7 +194,8 @@ START_TEST(a_record_that_lacks_any_key_holds_no_measure)
 	ck_assert_int_eq(get(), 0);
 	ck_assert_int_eq(record_put_measure(rec, &m, &e), 0);
 	whole = json_clone(rec, &e);
-	for (void *it = json_first(whole, &key, &v); it != NULL; it = json_next(whole, it, &key, &v)) {
+	for (void *it = json_first(whole, &key, &v); it != NULL;
+	     it = json_next(whole, it, &key, &v)) {
 		json_free(rec);
 		rec = json_clone(whole, &e);
 		json_del(rec, key);
@@ -241,7 +245,8 @@ START_TEST(a_whole_number_of_another_type_or_out_of_range_is_a_bad_record)
 	    {"bit_rate_bps", "0", "1000000000000000", "-1", "1000000000000001"},
 	    {"clipped_frames", "0", "9000000000000000000", "-1", "9223372036854775807"},
 	};
-	static const char *const types[] = {"\"1\"", "1.0", "1.5", "true", "[]", "{}", "-9223372036854775808"};
+	static const char *const types[] = {
+	    "\"1\"", "1.0", "1.5", "true", "[]", "{}", "-9223372036854775808"};
 
 	fill();
 	for (size_t i = 0; i < sizeof n / sizeof n[0]; i++) {
@@ -445,7 +450,8 @@ START_TEST(columns_are_the_keys_with_tags_as_text_and_without_the_problem)
 	ck_assert(json_same(tags, m.tags));
 	json_free(tags);
 	for (void *it = json_first(rec, &key, &v); it != NULL; it = json_next(rec, it, &key, &v))
-		ck_assert_msg(json_kind(v) != JSON_KIND_OBJECT && json_kind(v) != JSON_KIND_NULL, "%s", key);
+		ck_assert_msg(
+		    json_kind(v) != JSON_KIND_OBJECT && json_kind(v) != JSON_KIND_NULL, "%s", key);
 	audio_measure_free(&m);
 	audio_measure_init(&m);
 	ck_assert_int_eq(record_put_columns(rec, &m, &e), 0);
@@ -456,9 +462,9 @@ END_TEST
 
 START_TEST(a_path_is_any_bytes_that_name_a_file)
 {
-	static const char *const wrong[] = {"{}", "{\"path\":null}", "{\"path\":\"\"}", "{\"path\":5}",
-	    "{\"path\":\"a\\u0000b\"}", "{\"path_hex\":\"610062\"}", "{\"path_hex\":\"6\"}", "{\"path_hex\":\"\"}", "[]", "\"a\"",
-	    "null", "5"};
+	static const char *const wrong[] = {"{}", "{\"path\":null}", "{\"path\":\"\"}",
+	    "{\"path\":5}", "{\"path\":\"a\\u0000b\"}", "{\"path_hex\":\"610062\"}",
+	    "{\"path_hex\":\"6\"}", "{\"path_hex\":\"\"}", "[]", "\"a\"", "null", "5"};
 	char *path;
 	size_t len;
 

@@ -9,7 +9,7 @@
 #include <time.h>
 
 /* What work.c promises to keep below: slots a job, and one item in the maker's hand. */
-#define MOST_IN_FLIGHT(jobs) ((long)(jobs) * 16 + 1)
+#define MOST_IN_FLIGHT(jobs) ((long)(jobs)*16 + 1)
 
 struct item {
 	long number;
@@ -122,8 +122,17 @@ idle(void *ctx)
 static struct run
 run_of(unsigned jobs, long total)
 {
-	return (struct run){.w = {.next = next, .work = work, .done = done, .drop = drop, .idle = idle, .jobs = jobs},
-	    .total = total, .next_fails = -1, .done_fails = -1, .stop_at = -1, .last = -1};
+	return (struct run){.w = {.next = next,
+				.work = work,
+				.done = done,
+				.drop = drop,
+				.idle = idle,
+				.jobs = jobs},
+	    .total = total,
+	    .next_fails = -1,
+	    .done_fails = -1,
+	    .stop_at = -1,
+	    .last = -1};
 }
 
 static int
@@ -307,7 +316,8 @@ main(void)
 	tcase_add_loop_test(t, no_items_and_fewer_than_jobs_are_fine, 1, 9);
 	tcase_add_test(t, work_goes_on_without_an_idle_function);
 	tcase_add_loop_test(t, an_error_in_done_ends_the_work_and_drops_the_rest, 0, N_PLACES);
-	tcase_add_loop_test(t, an_error_in_next_ends_the_work_behind_the_items_before_it, 0, N_PLACES);
+	tcase_add_loop_test(
+	    t, an_error_in_next_ends_the_work_behind_the_items_before_it, 0, N_PLACES);
 	tcase_add_test(t, of_two_errors_that_of_done_is_told);
 	tcase_add_loop_test(t, a_stop_ends_the_work_soon_and_drops_the_rest, 0, N_PLACES);
 	tcase_add_test(t, a_stop_that_came_before_makes_nothing);
