@@ -25,7 +25,7 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io
 AUDIO := chunk source levels framing wrap verdict content audio
-CATALOGUE := config record rowimage catalogue catalogue_list schema archive journal rollback run volume survey
+CATALOGUE := config record rowimage catalogue catalogue_list scan schema archive journal rollback run volume survey
 TOOL := work table tool
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics

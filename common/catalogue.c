@@ -856,15 +856,12 @@ catalogue_rows(
 int
 catalogue_row_by_id(struct catalogue *c, int64_t id, struct catalogue_row *row, struct err *e)
 {
-	sqlite3_stmt *s = catalogue_stmt(c, sql_row_by_id, e);
-	int rc;
+	int rc = id == INT64_MIN ? 0 : catalogue_rows(c, id - 1, 1, row, e);
 
-	if (s == NULL)
-		return -1;
-	sqlite3_bind_int64(s, 1, id);
-	if ((rc = catalogue_step(c, s, e)) == 1 && fill_row(s, row, e) == -1)
-		rc = -1;
-	sqlite3_reset(s);
+	if (rc == 1 && row->id != id) {
+		catalogue_row_free(row);
+		rc = 0;
+	}
 	return rc;
 }
 

@@ -7,10 +7,10 @@
 #include "idset.h"
 #include "mem.h"
 #include "record.h"
+#include "scan.h"
 #include "shard.h"
 #include "work.h"
 
-#define PAGE 256
 #define BATCH 128
 #define BATCH_NS 500000000
 
@@ -31,9 +31,7 @@ struct context {
 	struct enrol *n;
 	struct catalogue *reader; /* of the reading thread */
 	struct tool_items *items;
-	struct catalogue_row page[PAGE];
-	int page_len, page_at;
-	int64_t after;
+	struct scan scan;
 	struct idset done; /* ids that came as items */
 	struct entry *batch[BATCH];
 	int batch_len;
@@ -136,35 +134,20 @@ next_item(struct context *c, struct entry **out, struct err *e)
 static int
 next_row(struct context *c, struct entry **out, struct err *e)
 {
-	struct entry *en;
-	struct catalogue_row *row;
+	struct entry *en = mem_new(1, sizeof *en, e);
+	int rc = en == NULL ? -1 : 1;
 
-	for (;;) {
-		if (c->page_at == c->page_len) {
-			c->page_at = 0;
-			if ((c->page_len = catalogue_rows(c->reader, c->after, PAGE, c->page, e)) <=
-			    0) {
-				int rc = c->page_len;
-
-				c->page_len = 0;
-				return rc;
-			}
-		}
-		row = &c->page[c->page_at++];
-		c->after = row->id;
-		if (!idset_has(&c->done, (uint64_t)row->id) && shard_has_row(c->n->t, c->n->a, row))
-			break;
-		catalogue_row_free(row);
-	}
-	if ((en = mem_new(1, sizeof *en, e)) == NULL) {
-		catalogue_row_free(row);
-		return -1;
+	while (rc == 1 && (rc = scan_next(&c->scan, &en->row, e)) == 1 &&
+	       (idset_has(&c->done, (uint64_t)en->row.id) ||
+		   !shard_has_row(c->n->t, c->n->a, &en->row)))
+		catalogue_row_free(&en->row);
+	if (rc != 1) {
+		free(en);
+		return rc;
 	}
 	audio_measure_init(&en->given);
 	audio_measure_init(&en->survey.m);
-	en->row = *row;
 	en->known = true;
-	*row = (struct catalogue_row){0};
 	*out = en;
 	return 1;
 }
@@ -356,10 +339,10 @@ enrol_run(struct enrol *n, struct err *e)
 	if (c == NULL)
 		return -1;
 	c->n = n;
-	c->after = INT64_MIN;
 	o.write = false;
 	if ((c->reader = catalogue_open(&o, e)) == NULL)
 		goto out;
+	scan_start(&c->scan, c->reader);
 	if (n->items) {
 		if ((c->items = tool_items_open(n->t, e)) == NULL || pass(c, e) == -1)
 			goto out;
@@ -370,8 +353,7 @@ enrol_run(struct enrol *n, struct err *e)
 		goto out;
 	rc = 0;
 out:
-	while (c->page_at < c->page_len)
-		catalogue_row_free(&c->page[c->page_at++]);
+	scan_end(&c->scan);
 	tool_items_close(c->items);
 	catalogue_close(c->reader);
 	idset_free(&c->done);

@@ -8,17 +8,14 @@
 #include "io.h"
 #include "mem.h"
 #include "record.h"
+#include "scan.h"
 #include "shard.h"
 #include "work.h"
-
-#define PAGE 256
 
 struct context {
 	struct verify *v;
 	struct catalogue *reader;
-	struct catalogue_row page[PAGE];
-	int page_len, page_at;
-	int64_t after;
+	struct scan scan;
 };
 
 struct entry {
@@ -42,34 +39,17 @@ static int
 next(void *ctx, void **item, struct err *e)
 {
 	struct context *c = ctx;
-	struct catalogue_row *row;
-	struct entry *en;
+	struct entry *en = mem_new(1, sizeof *en, e);
+	int rc = en == NULL ? -1 : 1;
 
-	for (;;) {
-		if (c->page_at == c->page_len) {
-			c->page_at = 0;
-			if ((c->page_len = catalogue_rows(c->reader, c->after, PAGE, c->page, e)) <=
-			    0) {
-				int rc = c->page_len;
-
-				c->page_len = 0;
-				return rc;
-			}
-		}
-		row = &c->page[c->page_at++];
-		c->after = row->id;
-		if (shard_has_row(c->v->t, c->v->a, row))
-			break;
-		catalogue_row_free(row);
-	}
-	if ((en = mem_new(1, sizeof *en, e)) == NULL) {
-		catalogue_row_free(row);
-		return -1;
-	}
-	en->row = *row;
-	*row = (struct catalogue_row){0};
-	*item = en;
-	return 1;
+	while (rc == 1 && (rc = scan_next(&c->scan, &en->row, e)) == 1 &&
+	       !shard_has_row(c->v->t, c->v->a, &en->row))
+		catalogue_row_free(&en->row);
+	if (rc == 1)
+		*item = en;
+	else
+		free(en);
+	return rc;
 }
 
 /* The bytes against the recorded SHA-256. */
@@ -186,12 +166,12 @@ verify_run(struct verify *v, struct err *e)
 	if (c == NULL)
 		return -1;
 	c->v = v;
-	c->after = INT64_MIN;
 	o.write = false;
-	if ((c->reader = catalogue_open(&o, e)) != NULL)
+	if ((c->reader = catalogue_open(&o, e)) != NULL) {
+		scan_start(&c->scan, c->reader);
 		rc = work_run(&w, e);
-	while (c->page_at < c->page_len)
-		catalogue_row_free(&c->page[c->page_at++]);
+		scan_end(&c->scan);
+	}
 	catalogue_close(c->reader);
 	free(c);
 	return rc;

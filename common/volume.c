@@ -11,7 +11,7 @@
 #include "hash.h"
 #include "idset.h"
 #include "io.h"
-#include "mem.h"
+#include "scan.h"
 
 /* What tells one folder from another: its file system and its inode there. */
 static int
@@ -38,36 +38,35 @@ belongs(const struct catalogue_row *row, enum folder f)
 	return (strncmp(row->stored, "edi_", 4) == 0) == (f == FOLDER_EDITED);
 }
 
-/* 1 when a file of at least one recording is in the folder; *rows says whether any recording had a
- * file there. */
+/*
+ * 1 when a file of at least one recording is in the folder; *rows says whether any recording had a
+ * file there.
+ */
 static int
 holds_a_file(const struct archive *a, enum folder wanted, bool *rows, struct err *e)
 {
-	enum { PAGE = 256 };
-	struct catalogue_row *page = mem_new(PAGE, sizeof *page, e);
+	struct scan s;
+	struct catalogue_row row;
 	struct err missing;
 	struct stat st;
 	enum folder f;
-	int64_t after = INT64_MIN;
-	int n = 0, found = 0;
+	int rc, found = 0;
 
 	*rows = false;
-	if (page == NULL)
-		return -1;
-	while (!found && (n = catalogue_rows(a->catalogue, after, PAGE, page, e)) > 0)
-		for (int i = 0; i < n; i++) {
-			after = page[i].id;
-			if (belongs(&page[i], wanted)) {
-				*rows = *rows || !page[i].measured || page[i].size_bytes >= 0;
-				found =
-				    found || (archive_locate(a, page[i].stored, page[i].stored_len,
-						  page[i].folder, &f, &st, &missing) == 0 &&
-						 f == wanted);
-			}
-			catalogue_row_free(&page[i]);
+	scan_start(&s, a->catalogue);
+	while ((rc = scan_next(&s, &row, e)) == 1 && !found) {
+		if (belongs(&row, wanted)) {
+			*rows = *rows || !row.measured || row.size_bytes >= 0;
+			found = archive_locate(a, row.stored, row.stored_len, row.folder, &f, &st,
+				    &missing) == 0 &&
+				f == wanted;
 		}
-	free(page);
-	return n == -1 ? -1 : found;
+		catalogue_row_free(&row);
+	}
+	if (rc == 1)
+		catalogue_row_free(&row);
+	scan_end(&s);
+	return rc == -1 ? -1 : found;
 }
 
 static int
@@ -145,21 +144,17 @@ fail:
 static int
 stored_names(const struct archive *a, struct idset *names, struct err *e)
 {
-	enum { PAGE = 256 };
-	struct catalogue_row *page = mem_new(PAGE, sizeof *page, e);
-	int64_t after = INT64_MIN;
-	int n = 0, rc = page == NULL ? -1 : 0;
+	struct scan s;
+	struct catalogue_row row;
+	int rc, added = 0;
 
-	while (rc == 0 && (n = catalogue_rows(a->catalogue, after, PAGE, page, e)) > 0)
-		for (int i = 0; i < n; i++) {
-			after = page[i].id;
-			rc = rc == 0 ? idset_add(names,
-					   hash_xxh3_64(page[i].stored, page[i].stored_len), e)
-				     : rc;
-			catalogue_row_free(&page[i]);
-		}
-	free(page);
-	return rc == 0 && n != -1 ? 0 : -1;
+	scan_start(&s, a->catalogue);
+	while (added == 0 && (rc = scan_next(&s, &row, e)) == 1) {
+		added = idset_add(names, hash_xxh3_64(row.stored, row.stored_len), e);
+		catalogue_row_free(&row);
+	}
+	scan_end(&s);
+	return added == -1 ? -1 : rc;
 }
 
 /* Regular files of one folder that no row names; names that begin with a dot are nobody's

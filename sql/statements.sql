@@ -12,16 +12,6 @@ SELECT r.id, CAST(r.stored_filename AS BLOB), r.filesize_bytes, r.checksum,
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
 	WHERE r.id > ?1 ORDER BY r.id LIMIT ?2
 
--- name: row_by_id
-SELECT r.id, CAST(r.stored_filename AS BLOB), r.filesize_bytes, r.checksum,
-	m.recording_id IS NOT NULL, m.folder, m.size_bytes, m.mtime, m.sha256, m.prober,
-	m.problem_code, m.problem_message, m.seen_size_bytes, m.seen_mtime,
-	m.recording_id IS NOT NULL AND (m.sha256 IS NULL OR lower(r.checksum) IS NOT NULL AND lower(r.checksum) <> m.sha256
-		OR (r.checksum IS NOT NULL AND (r.mime_type IS NOT NULL OR m.mime_type IS NULL) AND r.filesize_bytes IS m.size_bytes
-			AND (m.duration_s IS NULL OR r.duration = m.duration_s)))
-	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
-	WHERE r.id = ?1
-
 -- The measurements have an index on the name, which not every shape of the application has.
 -- name: id_by_measured_name
 SELECT r.id FROM rec_m m CROSS JOIN rec_app r ON r.id = m.recording_id AND r.stored_filename = m.stored_filename

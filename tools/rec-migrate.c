@@ -15,6 +15,7 @@
 #include "record.h"
 #include "rollback.h"
 #include "run.h"
+#include "scan.h"
 #include "shard.h"
 #include "survey.h"
 #include "tool.h"
@@ -115,28 +116,28 @@ due_rows(struct tool *t, struct archive *a, const struct survey_opts *o,
 	struct tool *, struct archive *, int64_t, const char *, const struct err *, struct err *),
     int64_t *n, struct err *e)
 {
-	enum { PAGE = 256 };
-	struct catalogue_row *page = mem_new(PAGE, sizeof *page, e);
+	struct scan s;
+	struct catalogue_row row;
 	struct err problem;
-	int64_t after = INT64_MIN;
 	const char *why;
-	int got = 0, rc = page == NULL ? -1 : 0;
+	int rc;
 
 	*n = 0;
-	while (rc == 0 && (got = catalogue_rows(a->catalogue, after, PAGE, page, e)) > 0)
-		for (int i = 0; i < got; i++) {
-			after = page[i].id;
-			if (rc == 0 && atomic_load(&tool_stop) != 0)
-				rc = err_set(e, ERR_STOPPED, NULL, "stopped");
-			if (rc == 0 && shard_has_row(t, a, &page[i]) &&
-			    survey_due(a, &page[i], o, &why, &problem) == 1) {
-				++*n;
-				rc = each == NULL ? 0 : each(t, a, page[i].id, why, &problem, e);
-			}
-			catalogue_row_free(&page[i]);
+	scan_start(&s, a->catalogue);
+	while ((rc = scan_next(&s, &row, e)) == 1) {
+		if (atomic_load(&tool_stop) != 0) {
+			rc = err_set(e, ERR_STOPPED, NULL, "stopped");
+		} else if (shard_has_row(t, a, &row) &&
+			   survey_due(a, &row, o, &why, &problem) == 1) {
+			++*n;
+			rc = each == NULL ? 0 : each(t, a, row.id, why, &problem, e);
 		}
-	free(page);
-	return rc == -1 || got == -1 ? -1 : 0;
+		catalogue_row_free(&row);
+		if (rc == -1)
+			break;
+	}
+	scan_end(&s);
+	return rc;
 }
 
 static int

@@ -1040,8 +1040,8 @@ END_TEST
 
 START_TEST(no_look_up_scans_the_measurements)
 {
-	const char *const statements[] = {sql_record_by_id, sql_rows_page, sql_row_by_id,
-	    sql_id_by_measured_name, sql_id_by_measured_sha256, sql_provenance_by_id};
+	const char *const statements[] = {sql_record_by_id, sql_rows_page, sql_id_by_measured_name,
+	    sql_id_by_measured_sha256, sql_provenance_by_id};
 	char *view;
 	sqlite3 *db;
 
