@@ -202,6 +202,32 @@ out:
 }
 
 int
+edit_preview(struct json *rec, char **changes, struct err *e)
+{
+	struct json *tags;
+	int rc = 0;
+
+	for (; *changes != NULL && rc == 0; changes++) {
+		const char *value = strchr(*changes, '=') + 1;
+
+		if (strncmp(*changes, "tags", 4) != 0) {
+			rc = json_put_str(rec, (*changes)[0] == 't' ? "title" : "status",
+			    value[0] != '\0' ? value : NULL, e);
+			continue;
+		}
+		tags = json_kind(json_get(rec, "tags")) == JSON_KIND_OBJECT
+			   ? json_clone(json_get(rec, "tags"), e)
+			   : json_new_object(e);
+		if (tags == NULL || change_tags(&tags, *changes, e) == -1) {
+			json_free(tags);
+			return -1;
+		}
+		rc = json_put(rec, "tags", tags, e);
+	}
+	return rc;
+}
+
+int
 edit_find(const struct archive *a, struct tool_item *item, int64_t *id, struct err *e)
 {
 	struct catalogue_row row;
@@ -271,6 +297,8 @@ edit_remove(struct tool *t, struct run *r, struct archive *a, struct tool_item *
 	}
 	rc = -1;
 	if (rec == NULL && catalogue_record(a->catalogue, id, &rec, e) != 1)
+		goto out;
+	if (r == NULL && !purge && json_put_str(rec, "status", "deleted", e) == -1)
 		goto out;
 	/* Its own problem, if it had one, is no problem of removing it. */
 	json_del(rec, "problem");

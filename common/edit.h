@@ -22,6 +22,9 @@ int edit_check_title(const char *title, struct err *e);
  */
 int edit_set(struct run *r, int64_t id, char **changes, struct err *e);
 
+/* Makes the changes to a record alone: what a dry run shows. */
+int edit_preview(struct json *rec, char **changes, struct err *e);
+
 /* The recording that an item names by id or path: 1 and *id; 0 with a problem put into the item;
  * -1. */
 int edit_find(const struct archive *a, struct tool_item *item, int64_t *id, struct err *e);

@@ -447,7 +447,9 @@ set(struct tool *t, struct opts *o, struct err *e)
 	if (rc == 0)
 		rc = edit_unknown_id(t, id, e);
 	else if (rc == 1)
-		rc = tool_emit(t, rec, e);
+		rc = t->dry_run && edit_preview(rec, t->operands + 1, e) == -1
+			 ? -1
+			 : tool_emit(t, rec, e);
 out:
 	json_free(rec);
 	run_close(&r);

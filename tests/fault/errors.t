@@ -86,7 +86,8 @@ fail_allocations()
 		allocations=$((allocations + 1))
 		crashed=false
 		[ "$st" != 139 ] || crashed=true
-		says='^rec-[a-z]+: .*memory' after_fault "$what $n of $last" "${next[@]}"
+		# SQLite calls some lack of memory by what it wanted it for.
+		says='^rec-[a-z]+: .*(memory|unable to open a temporary database file)' after_fault "$what $n of $last" "${next[@]}"
 		"$crashed" || continue
 		crashed=false
 		in_libsndfile "$n" || broken "$what $n of $last: SIGSEGV"
