@@ -99,7 +99,8 @@ check-asan:
 	    check-unit check-cli
 
 check-valgrind:
-	CK_FORK=no REC_WRAP="valgrind -q --error-exitcode=99" $(MAKE) check-unit check-cli
+	CK_FORK=no REC_WRAP="valgrind -q --error-exitcode=99 --log-file=$(CURDIR)/$(B)/valgrind.%p.log" \
+	    $(MAKE) check-unit check-cli
 
 # The long proofs: every state of every archive, 100,000 rows.
 check-fault-full: all $(B)/fault/shim.so

@@ -65,6 +65,38 @@ io_open(int dirfd, const char *path, struct err *e)
 	return fd == -1 ? open_error(e, errno, "opening") : only_regular(fd, e);
 }
 
+/*
+ * For kernels and sandboxes without openat2: one component after the other, none of them a link.
+ * Stricter than RESOLVE_BENEATH, which follows links that stay beneath.
+ */
+static int
+walk_beneath(int dirfd, const char *name, int flags)
+{
+	char part[NAME_MAX + 1];
+	int at = dup(dirfd), next;
+
+	while (at != -1) {
+		size_t n = strcspn(name, "/");
+		bool last = name[n] == '\0';
+
+		if (n == 0 || n > NAME_MAX || (n == 2 && memcmp(name, "..", 2) == 0)) {
+			close(at);
+			errno = n > NAME_MAX ? ENAMETOOLONG : EXDEV;
+			return -1;
+		}
+		memcpy(part, name, n);
+		part[n] = '\0';
+		next = openat(
+		    at, part, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+		close(at);
+		if (last)
+			return next;
+		at = next;
+		name += n + 1;
+	}
+	return -1;
+}
+
 static int
 beneath(int dirfd, const char *name, uint64_t flags, struct err *e)
 {
@@ -77,6 +109,8 @@ beneath(int dirfd, const char *name, uint64_t flags, struct err *e)
 	do
 		fd = syscall(SYS_openat2, dirfd, name, &how, sizeof how);
 	while (fd == -1 && (errno == EINTR || errno == EAGAIN));
+	if (fd == -1 && errno == ENOSYS)
+		fd = walk_beneath(dirfd, name, (int)flags);
 	return fd == -1 ? open_error(e, errno, "opening") : (int)fd;
 }
 

@@ -516,8 +516,7 @@ journal_summarize(int dirfd, const char *run, struct journal_summary *s, struct 
 		s->state = JOURNAL_ROLLING_BACK;
 	else if (strcmp(op, "rolled_back") == 0)
 		s->state = JOURNAL_ROLLED_BACK;
-	/* end, rollback and rolled_back all carry these. */
-	if (s->state != JOURNAL_INTERRUPTED) {
+	if (s->state == JOURNAL_APPLIED || s->state == JOURNAL_ROLLED_BACK) {
 		json_get_int(last, "rows", &s->rows);
 		json_get_int(last, "problems", &s->problems);
 		copy_str(last, "finished_at", s->finished_at, sizeof s->finished_at);

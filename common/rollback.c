@@ -28,6 +28,7 @@ struct undo {
 	struct journal_reader *lines;
 	struct outcome batch[BATCH];
 	size_t n;
+	int64_t told; /* the recording that the batch before ended with: its lines may straddle */
 	struct idset conflicts; /* rows, hashed: older lines about them are passed over */
 };
 
@@ -67,14 +68,21 @@ forced(const struct json *now, const struct json *before, const struct json *cha
 	return row;
 }
 
-/* Remembers the outcome of a recording once: several lines may be about it. 0 stands for what has
- * no recording. */
+/*
+ * Remembers the outcome of a recording once: several lines may be about it, also across two
+ * batches. 0 stands for what has no recording.
+ */
 static void
 note(struct undo *u, int64_t id, const struct err *why)
 {
-	struct outcome *o = u->n > 0 && id != 0 && u->batch[u->n - 1].id == id ? &u->batch[u->n - 1]
-									       : &u->batch[u->n++];
+	struct outcome *o;
 
+	if (u->n > 0 && id != 0 && u->batch[u->n - 1].id == id)
+		o = &u->batch[u->n - 1];
+	else if (u->n == 0 && id != 0 && u->told == id && why == NULL)
+		return;
+	else
+		o = &u->batch[u->n++];
 	o->id = id;
 	if (why != NULL) {
 		o->conflict = true;
@@ -307,6 +315,8 @@ tell_batch(struct undo *u, struct err *e)
 		    u->r->tell(u->r->ctx, o->id, o->conflict ? &o->why : NULL, e) == -1)
 			return -1;
 	}
+	if (u->n > 0)
+		u->told = u->batch[u->n - 1].id;
 	memset(u->batch, 0, u->n * sizeof u->batch[0]);
 	u->n = 0;
 	return 0;
