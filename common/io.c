@@ -73,12 +73,14 @@ static int
 walk_beneath(int dirfd, const char *name, int flags)
 {
 	char part[NAME_MAX + 1];
+	struct stat st;
+	bool last = false;
+	size_t n;
 	int at = dup(dirfd), next;
 
-	while (at != -1) {
-		size_t n = strcspn(name, "/");
-		bool last = name[n] == '\0';
-
+	for (; at != -1 && !last; name += n + 1) {
+		n = strcspn(name, "/");
+		last = name[n] == '\0';
 		if (n == 0 || n > NAME_MAX || (n == 2 && memcmp(name, "..", 2) == 0)) {
 			close(at);
 			errno = n > NAME_MAX ? ENAMETOOLONG : EXDEV;
@@ -86,15 +88,17 @@ walk_beneath(int dirfd, const char *name, int flags)
 		}
 		memcpy(part, name, n);
 		part[n] = '\0';
-		next = openat(
-		    at, part, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+		next = openat(at, part, (last ? flags : O_PATH) | O_NOFOLLOW | O_CLOEXEC);
 		close(at);
-		if (last)
-			return next;
 		at = next;
-		name += n + 1;
+		/* O_PATH opens a link itself. */
+		if (at != -1 && (fstat(at, &st) == -1 || S_ISLNK(st.st_mode))) {
+			close(at);
+			errno = ELOOP;
+			return -1;
+		}
 	}
-	return -1;
+	return at;
 }
 
 static int

@@ -3,6 +3,7 @@
 #include "catalogue.h"
 
 #include <check.h>
+#include <float.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -344,6 +345,15 @@ static const struct {
 };
 enum { N_VALUES = sizeof values / sizeof values[0] };
 
+/* SQLite reads decimals through long double, which valgrind computes as double. */
+static bool
+reads_decimals_exactly(void)
+{
+	volatile long double one = 1;
+
+	return one + LDBL_EPSILON != one;
+}
+
 START_TEST(a_row_image_is_exact_for_every_value_and_goes_back_the_same)
 {
 	struct json *row, *again, *gone;
@@ -353,6 +363,8 @@ START_TEST(a_row_image_is_exact_for_every_value_and_goes_back_the_same)
 	run_sql("CREATE TABLE rec_any (id INTEGER PRIMARY KEY, v)");
 	open_(true);
 	for (int i = 0; i < N_VALUES; i++) {
+		if (strchr(values[i].json, 'e') != NULL && !reads_decimals_exactly())
+			continue;
 		buf_clear(&sql);
 		ck_assert_int_eq(
 		    buf_addf(&sql, &e, "INSERT INTO rec_any VALUES (%d, %s)", i + 1, values[i].sql),

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -247,6 +248,9 @@ START_TEST(a_link_that_leads_out_is_refused_and_one_that_stays_passes)
 	unsafe("round");
 	unsafe("folder/outside");
 	unsafe("loop");
+	/* Without openat2 every link is refused: valgrind knows no such call. */
+	if (syscall(SYS_openat2, -1, "", NULL, 0) == -1 && errno == ENOSYS)
+		return;
 	ck_assert_int_eq(symlinkat("mine", dir, "inner"), 0);
 	ck_assert_int_eq(symlinkat("../mine", dir, "sub/inner"), 0);
 	ck_assert_int_eq(fstatat(dir, "mine", &target, 0), 0);
