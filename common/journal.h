@@ -45,7 +45,7 @@ struct journal_summary {
 	char started_at[CLOCK_TEXT_MAX];
 	char finished_at[CLOCK_TEXT_MAX]; /* "" while it is not */
 	enum journal_state state;	  /* never JOURNAL_OPEN: who holds the lock knows that */
-	int64_t rows, problems;		  /* -1 while the run has no end */
+	int64_t rows, problems;		  /* -1 while the run, or taking it back, has no end */
 };
 
 /* The names of the runs, oldest first, in *runs (an array of *n strings to free one by one). No

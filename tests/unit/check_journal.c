@@ -436,7 +436,7 @@ START_TEST(a_summary_tells_each_state)
 	    {{"{\"op\":\"row\",\"table\":\"recordings\",\"id\":1}"}, JOURNAL_INTERRUPTED,
 		"interrupted", false},
 	    {{END}, JOURNAL_APPLIED, "applied", true},
-	    {{END, BACK}, JOURNAL_ROLLING_BACK, "interrupted", true},
+	    {{END, BACK}, JOURNAL_ROLLING_BACK, "interrupted", false},
 	    {{END, BACK, GONE}, JOURNAL_ROLLED_BACK, "rolled_back", true},
 	};
 	struct journal_summary s;
