@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,22 +148,6 @@ mem_parse_i64(const char *s, int64_t lo, int64_t hi, int64_t *out)
 	errno = 0;
 	v = strtoll(s, &end, 10);
 	if (errno != 0 || *end != '\0' || v < lo || v > hi)
-		return false;
-	*out = v;
-	return true;
-}
-
-bool
-mem_parse_f64(const char *s, double lo, double hi, double *out)
-{
-	char *end;
-	double v;
-
-	if (s[0] == '\0' || isspace((unsigned char)s[0]) || strpbrk(s, "xXnN") != NULL)
-		return false;
-	errno = 0;
-	v = strtod(s, &end);
-	if (errno != 0 || *end != '\0' || !isfinite(v) || v < lo || v > hi)
 		return false;
 	*out = v;
 	return true;

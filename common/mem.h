@@ -41,7 +41,5 @@ bool mem_add(uint64_t a, uint64_t b, uint64_t *out);
 
 /* A whole decimal number and nothing else, between lo and hi; false otherwise. */
 bool mem_parse_i64(const char *s, int64_t lo, int64_t hi, int64_t *out);
-/* A whole finite decimal number and nothing else, between lo and hi; false otherwise. */
-bool mem_parse_f64(const char *s, double lo, double hi, double *out);
 
 #endif

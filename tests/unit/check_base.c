@@ -303,23 +303,6 @@ START_TEST(a_whole_number_is_decimal_whole_and_within_its_bounds)
 }
 END_TEST
 
-START_TEST(a_real_number_is_decimal_whole_finite_and_within_its_bounds)
-{
-	static const char *const wrong[] = {"", " 1", "1 ", "1x", "0x1p3", "0X1", "nan", "NAN",
-	    "inf", "-inf", "INFINITY", "1e400", "-1e400", ".", "-", "1,5", "1e", "1..2", "\t1",
-	    "1\n"};
-	double d = 77;
-
-	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-		ck_assert_msg(!mem_parse_f64(wrong[i], -DBL_MAX, DBL_MAX, &d), "%s", wrong[i]);
-	ck_assert_double_eq(d, 77);
-	ck_assert(mem_parse_f64("-1.5", -2, 2, &d) && d == -1.5);
-	ck_assert(mem_parse_f64("1e-7", 0, 1, &d) && d == 1e-7);
-	ck_assert(mem_parse_f64("2", -2, 2, &d) && d == 2);
-	ck_assert(!mem_parse_f64("2.0000001", -2, 2, &d));
-}
-END_TEST
-
 /* ---- clock ---- */
 
 START_TEST(times_are_written_in_utc_in_the_three_forms)
@@ -534,7 +517,6 @@ main(void)
 	tcase_add_test(t, memory_is_zeroed_and_copies_are_whole);
 	tcase_add_test(t, products_and_sums_that_do_not_fit_are_told);
 	tcase_add_test(t, a_whole_number_is_decimal_whole_and_within_its_bounds);
-	tcase_add_test(t, a_real_number_is_decimal_whole_finite_and_within_its_bounds);
 	tcase_add_test(t, times_are_written_in_utc_in_the_three_forms);
 	tcase_add_test(t, a_time_is_told_by_its_form);
 	tcase_add_test(t, intervals_never_go_back);
