@@ -69,17 +69,5 @@ for shape in cabc59ea0c9d 0002; do
 done
 report "a killed apply"
 
-if ! full; then
-	skip "the real archives" "REC_FAULT=full is not set"
-elif ! have_shared; then
-	skip "the real archives" "no ../shared/archives"
-else
-	states=0
-	for shape in cabc59ea0c9d 4ae620c1c938 0001 0002 unversioned; do
-		A=$(archive "$shape")
-		all_modes "$shape"
-		rm -rf "$A"
-	done
-	report "a killed apply of the real archives"
-fi
+real_archives "a killed apply"
 done_testing

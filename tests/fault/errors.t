@@ -14,9 +14,7 @@ after_fault()
 	local what=$1
 
 	shift
-	take failed "$W"
-	legal failed || broken "$what: the database is damaged or a row is neither old nor new"
-	diff <(hashes old) <(hashes failed) >"$S/diff" || broken "$what: contents were lost or a file is not whole: $(cat "$S/diff")"
+	intact failed "$what"
 	case $st in
 	"$fine")
 		same failed.text new.text || broken "$what: status $st, and it was not done"
@@ -33,14 +31,7 @@ after_fault()
 		broken "$what: status $st"
 		;;
 	esac
-	run "$@"
-	[ "$st" -le 1 ] || broken "$what: the next run fails"
-	take again "$W"
-	same again.text new.text || { "$may_be_undone" && same again.text old.text; } ||
-	    broken "$what: after the next run the state is not what it shall be"
-	no_leftovers || broken "$what: the next run leaves something behind"
-	rows_without_file && broken "$what: after the next run a row has no file"
-	roll_all_back "$what"
+	completes "$what" "$@"
 }
 
 # fail_at_each WHAT MODE ERRNO FIRST STEP: $command is what fails, $next what runs after it.

@@ -331,3 +331,47 @@ report()
 	echo "# $1: $states states, $broken broken"
 	is "$1: $states states and none broken" "$broken" 0
 }
+
+# intact STATE WHAT: the work folder, taken as STATE, holds old or new rows and every content that there was.
+intact()
+{
+	take "$1" "$W"
+	legal "$1" || broken "$2: the database is damaged or a row is neither old nor new"
+	diff <(hashes old) <(hashes "$1") >"$S/diff" || broken "$2: contents were lost or a file is not whole: $(cat "$S/diff")"
+}
+
+# completes WHAT NEXT...: the NEXT run makes the state what it shall be, and rolling all back the beginning.
+completes()
+{
+	local what=$1
+
+	shift
+	run "$@"
+	[ "$st" -le 1 ] || broken "$what: the next run fails"
+	take again "$W"
+	same again.text new.text || { "$may_be_undone" && same again.text old.text; } ||
+	    broken "$what: after the next run the state is not what it shall be"
+	no_leftovers || broken "$what: the next run leaves something behind"
+	rows_without_file && broken "$what: after the next run a row has no file"
+	roll_all_back "$what"
+}
+
+# real_archives WHAT: all_modes of each real archive, in the long proof alone.
+real_archives()
+{
+	local shape
+
+	if ! full; then
+		skip "the real archives" "REC_FAULT=full is not set"
+	elif ! have_shared; then
+		skip "the real archives" "no ../shared/archives"
+	else
+		states=0
+		for shape in cabc59ea0c9d 4ae620c1c938 0001 0002 unversioned; do
+			A=$(archive "$shape")
+			all_modes "$shape"
+			rm -rf "$A"
+		done
+		report "$1 of the real archives"
+	fi
+}

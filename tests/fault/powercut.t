@@ -76,17 +76,8 @@ check()
 		broken "$1: cannot be mounted again"
 		return
 	fi
-	take killed "$W"
-	legal killed || broken "$1: the database is damaged or a row is neither old nor new"
-	diff <(hashes old) <(hashes killed) >"$S/diff" || broken "$1: contents were lost or a file is not whole: $(cat "$S/diff")"
-	run "${next[@]}"
-	[ "$st" -le 1 ] || broken "$1: the next run fails"
-	take again "$W"
-	same again.text new.text || { "$may_be_undone" && same again.text old.text; } ||
-	    broken "$1: after the next run the state is not what it shall be"
-	no_leftovers || broken "$1: the next run leaves something behind"
-	rows_without_file && broken "$1: after the next run a row has no file"
-	roll_all_back "$1"
+	intact killed "$1"
+	completes "$1" "${next[@]}"
 }
 
 # each NAME STEP COMMAND...: cut at the Nth call, and at moments that the clock chooses.
