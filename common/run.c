@@ -51,7 +51,7 @@ lock(struct run *r, struct err *e)
 	return rc == 1 ? 0 : -1;
 }
 
-/* Adds the last line of a run; `op` is "end". */
+/* Adds the last line of a run; problems is -1 when nobody counted them. */
 static int
 end_line(struct journal *j, int64_t rows, int64_t problems, struct err *e)
 {
@@ -60,7 +60,8 @@ end_line(struct journal *j, int64_t rows, int64_t problems, struct err *e)
 
 	if (line == NULL || json_put_str(line, "op", "end", e) == -1 ||
 	    json_put_int(line, "rows", rows, e) == -1 ||
-	    json_put_int(line, "problems", problems, e) == -1 ||
+	    (problems >= 0 ? json_put_int(line, "problems", problems, e)
+			   : json_put_null(line, "problems", e)) == -1 ||
 	    json_put_str(line, "finished_at", clock_rfc3339(clock_now(), now), e) == -1) {
 		json_free(line);
 		return -1;
@@ -96,7 +97,7 @@ recover(struct run *r, const struct journal_summary *s, struct err *e)
 		r->rows = rows;
 		return 0;
 	}
-	rc = end_line(j, rows, 0, e);
+	rc = end_line(j, rows, -1, e);
 	journal_close(j);
 	return rc;
 }
