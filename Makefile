@@ -23,12 +23,14 @@ LDFLAGS_ALL := -pthread $(LDFLAGS) $(SANITIZE)
 LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 
 # The link table: what each tool is made of, lowest layer first.
-BASE := utf8 err mem idset clock hash json io
-AUDIO := chunk source levels framing wrap verdict content audio
-CATALOGUE := config record rowimage catalogue catalogue_list scan schema archive journal rollback run volume survey
+BASE := utf8 err mem idset clock hash json io quantity walfile
+AUDIO := chunk source levels framing wrap verdict content decoder envelope audio
+CATALOGUE := config record rowimage catalogue catalogue_list catalogue_fixity scan schema archive journal rollback run volume survey
 TOOL := work table tool
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics
+rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding census fixity damage \
+	completeness scrub
 TOOLS := rec-meta rec-migrate
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))

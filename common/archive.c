@@ -35,8 +35,7 @@ open_folder(const char *path, int *fd, struct err *e)
 }
 
 int
-archive_open(
-    struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e)
+archive_open_tree(struct archive *a, const char *environment, const atomic_int *stop, struct err *e)
 {
 	const char *db, *slash;
 
@@ -60,13 +59,29 @@ archive_open(
 	    .edited_path = a->paths[FOLDER_EDITED],
 	    .timeout_s = config_int(a->config, CONFIG_DB_TIMEOUT_S),
 	    .retries = config_int(a->config, CONFIG_DB_RETRIES),
-	    .write = write,
 	    .stop = stop,
 	};
-	if ((a->catalogue = catalogue_open(&a->catalogue_opts, e)) == NULL)
-		goto fail;
 	return 0;
 fail:
+	archive_close(a);
+	return -1;
+}
+
+int
+archive_open_catalogue(struct archive *a, bool write, struct err *e)
+{
+	a->catalogue_opts.write = write;
+	return (a->catalogue = catalogue_open(&a->catalogue_opts, e)) == NULL ? -1 : 0;
+}
+
+int
+archive_open(
+    struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e)
+{
+	if (archive_open_tree(a, environment, stop, e) == -1)
+		return -1;
+	if (archive_open_catalogue(a, write, e) == 0)
+		return 0;
 	archive_close(a);
 	return -1;
 }

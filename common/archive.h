@@ -32,6 +32,13 @@ struct archive {
 /* Opens an archive. `environment` is what -E said, or NULL; `stop` as in catalogue_opts. */
 int archive_open(
     struct archive *a, const char *environment, bool write, const atomic_int *stop, struct err *e);
+/*
+ * The same in two steps, for who wants to know which of them fails: configuration and folders, then
+ * the catalogue (NULL until then). archive_close after a failure of the second, not of the first.
+ */
+int archive_open_tree(
+    struct archive *a, const char *environment, const atomic_int *stop, struct err *e);
+int archive_open_catalogue(struct archive *a, bool write, struct err *e);
 void archive_close(struct archive *a);
 
 /* raw edited temp backup */

@@ -1,18 +1,12 @@
 /*
  * The order of one measurement: identify the content, walk its frames where the format has any,
  * make the view that the decoder gets, decode and measure block by block, read the rest for the
- * file's hashes, judge. libsndfile never opens the file itself: it reads through callbacks, so that
- * a read error is seen, a signal is heard, and no byte is read from the disk for the hashes alone.
- *
- * libsndfile 1.2.0 is kept away from what it does badly: headers of the RIFF and AIFF families are
- * replaced (wrap.h); the length that STREAMINFO and Xing declare is hidden when it would make the
- * decoder stop early; libmpg123, which talks to stderr about gaps, is given the frames without the
- * gaps; Opus is decoded at 48 kHz and not at the rate that its header remembers of the original.
+ * file's hashes, judge. The decoder reads through the source, so that no byte is read from the disk
+ * for the hashes alone.
  */
 #include "audio.h"
 
 #include <math.h>
-#include <sndfile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +14,7 @@
 #include <unistd.h>
 
 #include "content.h"
+#include "decoder.h"
 #include "framing.h"
 #include "levels.h"
 #include "source.h"
@@ -27,11 +22,12 @@
 #include "verdict.h"
 #include "version.h"
 
-#define MAX_TAG 65536
 /* Above this length, and when it is unknown, loudness is kept in a histogram (bounded memory). */
 #define LONG_S (4 * 3600)
 #define LONG_SIZE ((uint64_t)4 << 30) /* whatever the header claims */
 #define ABRUPT_DBFS -40.0
+
+_Static_assert(DECODER_MAX_BLOCK <= LEVELS_MAX_BLOCK, "levels take what the decoder gives");
 
 struct job {
 	const struct audio_opts *o;
@@ -40,11 +36,8 @@ struct job {
 	struct source *source;
 	struct content content;
 	struct facts facts;
-	SNDFILE *sf;
-	SF_INFO info;
-	unsigned bits; /* of lossless samples; 0 for floats and lossy */
-	bool lossless;
-	char decoder_said[128];
+	struct decoder *decoder;
+	const struct decoder_format *format; /* of a file that the decoder opened */
 };
 
 /* ---- options and fields ---- */
@@ -117,119 +110,7 @@ decimals(double v, int n)
 	return v == 0 ? 0 : v; /* no -0 */
 }
 
-/* ---- libsndfile's view of the file ---- */
-
-static sf_count_t
-vio_length(void *user)
-{
-	struct job *j = user;
-
-	return (sf_count_t)j->content.view.size;
-}
-
-static sf_count_t
-vio_seek(sf_count_t offset, int whence, void *user)
-{
-	struct job *j = user;
-	sf_count_t base = whence == SEEK_CUR   ? (sf_count_t)j->content.view.pos
-			  : whence == SEEK_END ? (sf_count_t)j->content.view.size
-					       : 0;
-	sf_count_t to;
-
-	if ((whence == SEEK_END && j->content.no_end) ||
-	    __builtin_add_overflow(base, offset, &to) || to < 0)
-		return -1;
-	j->content.view.pos = (uint64_t)to;
-	return to;
-}
-
-static sf_count_t
-vio_read(void *p, sf_count_t len, void *user)
-{
-	struct job *j = user;
-
-	return len <= 0 ? 0 : (sf_count_t)view_read(&j->content.view, p, (size_t)len);
-}
-
-static sf_count_t
-vio_write(const void *p, sf_count_t len, void *user)
-{
-	(void)p;
-	(void)len;
-	(void)user;
-	return 0;
-}
-
-static sf_count_t
-vio_tell(void *user)
-{
-	struct job *j = user;
-
-	return (sf_count_t)j->content.view.pos;
-}
-
-/* ---- names ---- */
-
-struct codec {
-	int subtype;
-	const char *name; /* with %s: the byte order */
-	int bits;	  /* -1: means nothing */
-	bool lossless;
-};
-
-static const struct codec codecs[] = {
-    {SF_FORMAT_PCM_S8, "pcm_s8", 8, true},
-    {SF_FORMAT_PCM_U8, "pcm_u8", 8, true},
-    {SF_FORMAT_PCM_16, "pcm_s16%s", 16, true},
-    {SF_FORMAT_PCM_24, "pcm_s24%s", 24, true},
-    {SF_FORMAT_PCM_32, "pcm_s32%s", 32, true},
-    {SF_FORMAT_FLOAT, "pcm_f32%s", 32, true},
-    {SF_FORMAT_DOUBLE, "pcm_f64%s", 64, true},
-    {SF_FORMAT_ULAW, "pcm_mulaw", 8, false},
-    {SF_FORMAT_ALAW, "pcm_alaw", 8, false},
-    {SF_FORMAT_MS_ADPCM, "adpcm_ms", -1, false},
-    {SF_FORMAT_VOX_ADPCM, "adpcm_ima_oki", -1, false},
-    {SF_FORMAT_G721_32, "adpcm_g726", -1, false},
-    {SF_FORMAT_G723_24, "adpcm_g726", -1, false},
-    {SF_FORMAT_G723_40, "adpcm_g726", -1, false},
-    {SF_FORMAT_NMS_ADPCM_16, "adpcm_nms", -1, false},
-    {SF_FORMAT_NMS_ADPCM_24, "adpcm_nms", -1, false},
-    {SF_FORMAT_NMS_ADPCM_32, "adpcm_nms", -1, false},
-    {SF_FORMAT_DPCM_8, "sdx2_dpcm", -1, false},
-    {SF_FORMAT_DPCM_16, "sdx2_dpcm", -1, false},
-    {SF_FORMAT_DWVW_12, "dwvw", 12, false},
-    {SF_FORMAT_DWVW_16, "dwvw", 16, false},
-    {SF_FORMAT_DWVW_24, "dwvw", 24, false},
-    {SF_FORMAT_VORBIS, "vorbis", -1, false},
-    {SF_FORMAT_OPUS, "opus", -1, false},
-    {SF_FORMAT_ALAC_16, "alac", 16, true},
-    {SF_FORMAT_ALAC_20, "alac", 20, true},
-    {SF_FORMAT_ALAC_24, "alac", 24, true},
-    {SF_FORMAT_ALAC_32, "alac", 32, true},
-    {SF_FORMAT_MPEG_LAYER_I, "mp1", -1, false},
-    {SF_FORMAT_MPEG_LAYER_II, "mp2", -1, false},
-    {SF_FORMAT_MPEG_LAYER_III, "mp3", -1, false},
-};
-
-static const struct codec *
-codec_of(int subtype)
-{
-	for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++)
-		if (codecs[i].subtype == subtype)
-			return &codecs[i];
-	return NULL;
-}
-
-static bool
-is_big_endian(const struct job *j)
-{
-	int major = j->info.format & SF_FORMAT_TYPEMASK, order = j->info.format & SF_FORMAT_ENDMASK;
-
-	if (order == SF_ENDIAN_BIG || order == SF_ENDIAN_LITTLE)
-		return order == SF_ENDIAN_BIG;
-	return major == SF_FORMAT_AIFF || major == SF_FORMAT_AU || major == SF_FORMAT_CAF ||
-	       major == SF_FORMAT_SVX;
-}
+/* ---- format ---- */
 
 static const char *
 mime_of(const char *container)
@@ -249,38 +130,11 @@ static void
 fill_format(struct job *j)
 {
 	struct measure *m = j->m;
-	int subtype = j->info.format & SF_FORMAT_SUBMASK,
-	    major = j->info.format & SF_FORMAT_TYPEMASK;
-	const struct codec *c = codec_of(subtype);
-	bool flac = j->facts.flac != NULL ||
-		    (j->facts.ogg != NULL && strcmp(j->content.ogg.codec, "flac") == 0);
 
-	m->sample_rate_hz = j->info.samplerate;
-	m->channels = j->info.channels;
-	if (flac) {
-		snprintf(m->codec, sizeof m->codec, "flac");
-	} else if (subtype == SF_FORMAT_IMA_ADPCM) {
-		snprintf(m->codec, sizeof m->codec,
-		    major == SF_FORMAT_AIFF ? "adpcm_ima_qt" : "adpcm_ima_wav");
-	} else if (subtype == SF_FORMAT_GSM610) {
-		snprintf(m->codec, sizeof m->codec,
-		    major == SF_FORMAT_RAW || major == SF_FORMAT_AIFF ? "gsm" : "gsm_ms");
-	} else if (c != NULL) {
-		const char *order = strstr(c->name, "%s");
-		int len = order != NULL ? (int)(order - c->name) : (int)strlen(c->name);
-
-		snprintf(m->codec, sizeof m->codec, "%.*s%s", len, c->name,
-		    order == NULL      ? ""
-		    : is_big_endian(j) ? "be"
-				       : "le");
-	}
-	if (c != NULL) {
-		m->bits_per_sample = c->bits;
-		j->lossless = c->lossless;
-		j->bits = c->lossless && subtype != SF_FORMAT_FLOAT && subtype != SF_FORMAT_DOUBLE
-			      ? (unsigned)c->bits
-			      : 0;
-	}
+	m->sample_rate_hz = j->format->rate_hz;
+	m->channels = j->format->channels;
+	m->bits_per_sample = j->format->stored_bits;
+	snprintf(m->codec, sizeof m->codec, "%s", j->format->codec);
 }
 
 static void
@@ -310,20 +164,20 @@ fill_derived(struct job *j)
 
 /* Text of old formats has no declared encoding: what is not UTF-8 is taken as ISO-8859-1. */
 static int
-put_tag(struct job *j, const char *key, const char *text, size_t len)
+put_tag(void *ctx, const char *key, const char *text, size_t len, struct err *e)
 {
+	struct json *tags = ctx;
 	struct buf b = {0};
 	int rc = -1;
 
-	len = strnlen(text, len < MAX_TAG ? len : MAX_TAG);
 	while (len > 0 && (unsigned char)text[len - 1] <= ' ')
 		len--;
 	if (len == 0)
 		return 0;
-	if (buf_add(&b, text, len, j->e) == -1)
+	if (buf_add(&b, text, len, e) == -1)
 		goto out;
 	/* A value that was cut at the limit may end inside a character. */
-	for (int i = 0; i < 3 && len == MAX_TAG && !utf8_valid(b.data, b.len); i++)
+	for (int i = 0; i < 3 && len == DECODER_MAX_TAG && !utf8_valid(b.data, b.len); i++)
 		b.data[--b.len] = '\0';
 	if (!utf8_valid(b.data, b.len)) {
 		buf_clear(&b);
@@ -331,111 +185,17 @@ put_tag(struct job *j, const char *key, const char *text, size_t len)
 			unsigned char c = (unsigned char)text[i];
 			char two[2] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))};
 
-			if (buf_add(&b, c < 0x80 ? &text[i] : two, c < 0x80 ? 1 : 2, j->e) == -1)
+			if (buf_add(&b, c < 0x80 ? &text[i] : two, c < 0x80 ? 1 : 2, e) == -1)
 				goto out;
 		}
 	}
-	rc = json_put_str(j->m->tags, key, b.data, j->e);
+	rc = json_put_str(tags, key, b.data, e);
 out:
 	buf_free(&b);
 	return rc;
 }
 
-static int
-put_broadcast(struct job *j)
-{
-	typedef SF_BROADCAST_INFO_VAR(MAX_TAG) info_t;
-	info_t *b = mem_new(1, sizeof *b, j->e);
-	uint64_t time;
-	char number[24];
-	int rc = -1;
-
-	if (b == NULL)
-		return -1;
-	if (sf_command(j->sf, SFC_GET_BROADCAST_INFO, b, sizeof *b) != SF_TRUE) {
-		free(b);
-		return 0;
-	}
-	time = (uint64_t)b->time_reference_high << 32 | b->time_reference_low;
-	snprintf(number, sizeof number, "%llu", (unsigned long long)time);
-	if (put_tag(j, "description", b->description, sizeof b->description) == 0 &&
-	    put_tag(j, "originator", b->originator, sizeof b->originator) == 0 &&
-	    put_tag(j, "originator_reference", b->originator_reference,
-		sizeof b->originator_reference) == 0 &&
-	    put_tag(j, "origination_date", b->origination_date, sizeof b->origination_date) == 0 &&
-	    put_tag(j, "origination_time", b->origination_time, sizeof b->origination_time) == 0 &&
-	    put_tag(j, "time_reference", number, sizeof number) == 0 &&
-	    put_tag(j, "coding_history", b->coding_history,
-		b->coding_history_size < MAX_TAG ? b->coding_history_size : MAX_TAG) == 0)
-		rc = 0;
-	free(b);
-	return rc;
-}
-
-static int
-fill_tags(struct job *j)
-{
-	static const struct {
-		int type;
-		const char *key;
-	} strings[] = {{SF_STR_TITLE, "title"}, {SF_STR_ARTIST, "artist"}, {SF_STR_ALBUM, "album"},
-	    {SF_STR_COMMENT, "comment"}, {SF_STR_DATE, "date"}, {SF_STR_GENRE, "genre"},
-	    {SF_STR_SOFTWARE, "software"}, {SF_STR_COPYRIGHT, "copyright"},
-	    {SF_STR_LICENSE, "license"}, {SF_STR_TRACKNUMBER, "track"}};
-
-	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
-		const char *s = sf_get_string(j->sf, strings[i].type);
-
-		if (s != NULL && put_tag(j, strings[i].key, s, strlen(s)) == -1)
-			return -1;
-	}
-	return put_broadcast(j);
-}
-
 /* ---- decoding ---- */
-
-static void
-open_decoder(struct job *j)
-{
-	static SF_VIRTUAL_IO vio = {vio_length, vio_seek, vio_read, vio_write, vio_tell};
-	struct facts *f = &j->facts;
-	int opus_rate = 48000;
-
-	if (j->content.view.size == 0 || (f->mpeg != NULL && f->mpeg->frames == 0))
-		return;
-	j->content.view.pos = 0;
-	if (f->layout == NULL && j->content.id.format == FRAMING_GSM)
-		j->info = (SF_INFO){
-		    .format = SF_FORMAT_RAW | SF_FORMAT_GSM610, .samplerate = 8000, .channels = 1};
-	j->sf = sf_open_virtual(&vio, SFM_READ, &j->info, j);
-	if (j->sf == NULL) {
-		snprintf(j->decoder_said, sizeof j->decoder_said, "%s", sf_strerror(NULL));
-		f->open_error = j->decoder_said;
-		f->unimplemented =
-		    f->flac == NULL && (strstr(j->decoder_said, "unimplemented") != NULL ||
-					   strstr(j->decoder_said, "unsupported") != NULL ||
-					   (f->ogg != NULL && f->ogg->codec[0] != '\0' &&
-					       strcmp(f->ogg->codec, "vorbis") != 0 &&
-					       strcmp(f->ogg->codec, "opus") != 0));
-		return;
-	}
-	f->opened = true;
-	if ((j->info.format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS &&
-	    j->info.samplerate != opus_rate &&
-	    sf_command(j->sf, SFC_SET_ORIGINAL_SAMPLERATE, &opus_rate, sizeof opus_rate) ==
-		SF_TRUE) {
-		if (j->info.frames > 0 && j->info.frames < SF_COUNT_MAX / 48)
-			j->info.frames *= opus_rate / j->info.samplerate;
-		j->info.samplerate = opus_rate;
-	}
-	f->rate_hz = j->info.samplerate > 0 ? (uint64_t)j->info.samplerate : 0;
-}
-
-union samples {
-	int i[LEVELS_MAX_BLOCK];
-	float f[LEVELS_MAX_BLOCK];
-	double d[LEVELS_MAX_BLOCK];
-};
 
 /* Integers from the upper end of 32 bits to the fewest whole bytes; returns how many. */
 static size_t
@@ -454,79 +214,39 @@ pack(const int *v, size_t n, unsigned bits, unsigned char *out)
 }
 
 struct decode {
-	union samples *block;
+	union decoder_block *block;
 	unsigned char *packed;
 	struct levels *levels;
 	struct hash *hash; /* NULL for lossy formats */
-	sf_count_t block_frames;
 };
 
-static sf_count_t
-read_block(struct job *j, struct decode *d)
+static void
+hash_block(const struct decoder_format *f, struct decode *d, size_t n)
 {
-	if (j->bits > 0)
-		return sf_readf_int(j->sf, d->block->i, d->block_frames);
-	if ((j->info.format & SF_FORMAT_SUBMASK) == SF_FORMAT_DOUBLE)
-		return sf_readf_double(j->sf, d->block->d, d->block_frames);
-	return sf_readf_float(j->sf, d->block->f, d->block_frames);
+	/* Little-endian hosts only, like the rest of the toolkit's formats: Debian's amd64 and
+	 * arm64. */
+	if (f->samples == DECODER_FLOAT)
+		hash_update(d->hash, d->block->f, n * sizeof(float));
+	else if (f->samples == DECODER_DOUBLE)
+		hash_update(d->hash, d->block->d, n * sizeof(double));
+	else if (f->bits == 32)
+		hash_update(d->hash, d->block->i, n * sizeof(int));
+	else
+		hash_update(d->hash, d->packed, pack(d->block->i, n, f->bits, d->packed));
 }
 
 static void
-use_block(struct job *j, struct decode *d, size_t frames)
+use_block(const struct decoder_format *f, struct decode *d, size_t frames)
 {
-	size_t n = frames * (size_t)j->info.channels;
-	bool reals64 = (j->info.format & SF_FORMAT_SUBMASK) == SF_FORMAT_DOUBLE;
-
-	/* Little-endian hosts only, like the rest of the toolkit's formats: Debian's amd64 and
-	 * arm64. */
-	if (d->hash != NULL && j->bits == 32)
-		hash_update(d->hash, d->block->i, n * sizeof(int));
-	else if (d->hash != NULL && j->bits > 0)
-		hash_update(d->hash, d->packed, pack(d->block->i, n, j->bits, d->packed));
-	else if (d->hash != NULL)
-		hash_update(d->hash, d->block, n * (reals64 ? sizeof(double) : sizeof(float)));
-	if (j->bits > 0)
+	/* First: levels put 0 in place of what is no number. */
+	if (d->hash != NULL)
+		hash_block(f, d, frames * f->channels);
+	if (f->samples == DECODER_INT)
 		levels_add_int(d->levels, d->block->i, frames);
-	else if (reals64)
+	else if (f->samples == DECODER_DOUBLE)
 		levels_add_double(d->levels, d->block->d, frames);
 	else
 		levels_add_float(d->levels, d->block->f, frames);
-}
-
-/*
- * After an error libsndfile may find its way back into the stream when it is asked again. It is,
- * for as long as it goes forward in the file.
- */
-static void
-decode_blocks(struct job *j, struct decode *d)
-{
-	struct facts *f = &j->facts;
-	uint64_t furthest = j->content.view.pos;
-	int64_t limit = INT64_MAX;
-
-	/* libsndfile decodes the pad byte behind an odd number of 65-byte blocks as one more. */
-	if (f->layout != NULL && f->format_tag == 0x31)
-		limit = (int64_t)(f->layout->audio_size / 65 * 320);
-	f->frames = 0;
-	while (!source_stopped(j->source)) {
-		sf_count_t n = read_block(j, d);
-		bool failed = sf_error(j->sf) != SF_ERR_NO_ERROR;
-
-		if (failed && f->decode_error == NULL) {
-			snprintf(j->decoder_said, sizeof j->decoder_said, "%s", sf_strerror(j->sf));
-			f->decode_error = j->decoder_said;
-			f->error_frame = f->frames + (n > 0 ? n : 0);
-		}
-		n = n > limit - f->frames ? limit - f->frames : n;
-		/* A count that was not asked for is a decoder gone wrong. */
-		if (n > d->block_frames || (n <= 0 && (!failed || j->content.view.pos <= furthest)))
-			break;
-		furthest = j->content.view.pos > furthest ? j->content.view.pos : furthest;
-		if (n <= 0)
-			continue;
-		use_block(j, d, (size_t)n);
-		f->frames += n;
-	}
 }
 
 static void
@@ -545,31 +265,34 @@ fill_levels(struct measure *m, const struct levels_result *r)
 static int
 decode(struct job *j)
 {
-	struct decode d = {.block_frames = LEVELS_MAX_BLOCK / j->info.channels};
-	uint64_t rate = (uint64_t)j->info.samplerate;
+	const struct decoder_format *format = j->format;
+	struct decode d = {0};
 	uint64_t expected =
 	    j->facts.flac != NULL && j->content.flac.frames > 0 ? j->content.flac.frames
 	    : j->facts.mpeg != NULL ? j->content.mpeg.frames * j->content.mpeg.samples
-				    : (uint64_t)j->info.frames;
-	bool is_long = expected > LONG_S * rate || j->facts.size_bytes > LONG_SIZE;
-	struct levels_opts lo = {.bits = j->bits,
-	    .channels = (unsigned)j->info.channels,
-	    .rate_hz = (unsigned)j->info.samplerate,
+				    : (uint64_t)format->frames;
+	bool is_long =
+	    expected > (uint64_t)LONG_S * format->rate_hz || j->facts.size_bytes > LONG_SIZE;
+	struct levels_opts lo = {.bits = format->bits,
+	    .channels = format->channels,
+	    .rate_hz = format->rate_hz,
 	    .silence_dbfs = AUDIO_SILENCE_DBFS,
 	    .histogram = is_long,
 	    .true_peak = j->o->true_peak};
 	struct levels_result r;
+	size_t n;
 	int rc = -1;
 
 	d.block = mem_new(1, sizeof *d.block, j->e);
-	d.packed = mem_new(LEVELS_MAX_BLOCK, 3, j->e);
+	d.packed = mem_new(DECODER_MAX_BLOCK, 3, j->e);
 	d.levels = levels_open(&lo, j->e);
 	if (d.block == NULL || d.packed == NULL || d.levels == NULL)
 		goto out;
-	if (j->lossless &&
+	if (format->lossless &&
 	    (d.hash = hash_open(HASH_XXH3_128 | (j->facts.flac ? HASH_MD5 : 0), j->e)) == NULL)
 		goto out;
-	decode_blocks(j, &d);
+	while ((n = decoder_read(j->decoder, format->samples, d.block)) > 0)
+		use_block(format, &d, n);
 	j->m->frames = j->facts.frames;
 	if (j->facts.frames > 0) {
 		levels_result(d.levels, &r);
@@ -598,21 +321,20 @@ out:
 static int
 is_abrupt(struct job *j, uint64_t end, bool *abrupt)
 {
-	sf_count_t span = j->info.samplerate / 100 > 0 ? j->info.samplerate / 100 : 1, n;
-	size_t channels = (size_t)j->info.channels;
+	size_t channels = j->format->channels, n;
+	uint64_t span = j->format->rate_hz / 100 > 0 ? j->format->rate_hz / 100 : 1;
 	float *v;
 
 	if (end > (uint64_t)j->facts.frames)
 		end = (uint64_t)j->facts.frames;
-	span = (uint64_t)span > end ? (sf_count_t)end : span;
-	if (span > (sf_count_t)(LEVELS_MAX_BLOCK / channels))
-		span = (sf_count_t)(LEVELS_MAX_BLOCK / channels);
-	if ((v = mem_new((size_t)span * channels, sizeof *v, j->e)) == NULL)
+	span = span > end ? end : span;
+	if (span > DECODER_MAX_BLOCK / channels)
+		span = DECODER_MAX_BLOCK / channels;
+	if ((v = mem_new(span * channels, sizeof *v, j->e)) == NULL)
 		return -1;
-	if (sf_seek(j->sf, (sf_count_t)end - span, SEEK_SET) != -1 &&
-	    (n = sf_readf_float(j->sf, v, span)) > 0)
-		for (size_t i = 0; i < (size_t)n * channels; i++)
-			*abrupt |= fabsf(v[i]) > powf(10, ABRUPT_DBFS / 20);
+	n = decoder_look_back(j->decoder, end - span, v, span);
+	for (size_t i = 0; i < n * channels; i++)
+		*abrupt |= fabsf(v[i]) > powf(10, ABRUPT_DBFS / 20);
 	free(v);
 	return 0;
 }
@@ -629,7 +351,7 @@ look_at_zeros(struct job *j, int fd)
 	if (size - f->zero_start >= 512)
 		m->zero_tail_bytes = size - f->zero_start;
 	f->hole_start = content_hole_at_end(fd, f->zero_start, size);
-	if (j->sf == NULL || strncmp(m->codec, "pcm_", 4) != 0)
+	if (!f->opened || strncmp(m->codec, "pcm_", 4) != 0)
 		return 0;
 	sample = (unsigned)m->bits_per_sample / 8;
 	f->frame_bytes =
@@ -658,18 +380,18 @@ examine(struct job *j, int fd)
 	snprintf(m->container, sizeof m->container, "%s", f->container);
 	if (f->layout != NULL || j->content.id.format > FRAMING_UNSUPPORTED)
 		strcpy(m->mime_type, mime_of(f->container));
-	open_decoder(j);
+	if ((j->decoder = decoder_open(&j->content, j->e)) == NULL)
+		return -1;
 	if (!f->opened)
 		return 0;
-	if ((m->tags = json_new_object(j->e)) == NULL)
-		return -1;
+	j->format = decoder_format(j->decoder);
 	fill_format(j);
-	if (fill_tags(j) == -1)
+	if ((m->tags = json_new_object(j->e)) == NULL ||
+	    decoder_tags(j->decoder, put_tag, m->tags, j->e) == -1)
 		return -1;
 	if (!j->o->quick)
 		return decode(j);
-	if (j->info.frames < SF_COUNT_MAX)
-		m->frames = f->frames = j->info.frames;
+	m->frames = f->frames = j->format->frames;
 	return 0;
 }
 
@@ -748,8 +470,7 @@ audio_measure(int fd, const struct audio_opts *o, struct measure *m, struct err 
 		compare_stat(fd, &st, m);
 		rc = 0;
 	}
-	if (j.sf != NULL)
-		sf_close(j.sf);
+	decoder_close(j.decoder);
 	content_close(&j.content);
 	source_close(j.source);
 	if (rc == -1)

@@ -2,12 +2,11 @@
  * audio: what a file of audio holds, measured in one read.
  *
  * audio_measure reads a file once, front to back (pread, never mmap), and feeds from that one read
- * the file's XXH3-128 and SHA-256, the decoder (libsndfile, through callbacks that latch errno),
- * the hash of the decoded samples, and the levels: peak, RMS, clipping, leading and trailing
- * silence, integrated loudness and loudness range (EBU R 128, by libebur128), true peak on request.
- * Small stretches that the decoder itself asks for again (headers, tails) are read twice; so are
- * Ogg and MP3 files, whose pages and frames are all looked at before they are decoded. Memory is
- * bounded whatever the file.
+ * the file's XXH3-128 and SHA-256, the decoder (decoder.h), the hash of the decoded samples, and
+ * the levels: peak, RMS, clipping, leading and trailing silence, integrated loudness and loudness
+ * range (EBU R 128, by libebur128), true peak on request. Small stretches that the decoder itself
+ * asks for again (headers, tails) are read twice; so are Ogg and MP3 files, whose pages and frames
+ * are all looked at before they are decoded. Memory is bounded whatever the file.
  *
  * The container and the codec come from the content, never from the name. The audio that is there
  * is what counts: of a file whose header lies (sizes 0, placeholders, too large, stale) every frame

@@ -89,6 +89,20 @@ err_prefix(struct err *e, const char *fmt, ...)
 }
 
 const char *
+err_known_code(const char *text)
+{
+	static const char *const codes[] = {P_MISSING, P_UNREADABLE, P_DENIED, P_NOT_AUDIO,
+	    P_UNSUPPORTED, P_EMPTY, P_TRUNCATED, P_HEADER_MISMATCH, P_DECODE_ERROR, P_ZERO_TAIL,
+	    P_CHECKSUM_MISMATCH, P_MODIFIED, P_SIZE_MISMATCH, P_ORPHAN, P_MOVED, P_DUPLICATE,
+	    P_UNSAFE_PATH, P_TOO_LARGE, P_NO_SPACE, P_CONFLICT, P_BUSY, P_REMOTE, P_VOLUME_ABSENT};
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (strcmp(codes[i], text) == 0)
+			return codes[i];
+	return P_BAD_RECORD;
+}
+
+const char *
 err_code_of_errno(int sys)
 {
 	switch (sys) {

@@ -61,6 +61,9 @@ struct err {
 #define P_VOLUME_ABSENT "volume_absent"
 #define P_BAD_RECORD "bad_record"
 
+/* The constant that a text from elsewhere (a database) is equal to; P_BAD_RECORD for any other. */
+const char *err_known_code(const char *text);
+
 /* Each fills *e and returns -1, so that a function can end with `return err_...`. */
 int err_set(struct err *e, enum err_class class, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

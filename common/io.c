@@ -515,8 +515,8 @@ io_dir_is_empty(int dirfd, struct err *e)
 }
 
 /* .rec-NAME.XXXXXXXX.tmp, and no name that only looks a little like it. */
-static bool
-is_temp(const char *name)
+bool
+io_is_temp(const char *name)
 {
 	static const size_t tail = sizeof ".XXXXXXXX" TEMP_SUFFIX - 1;
 	unsigned char r[4];
@@ -540,7 +540,7 @@ io_sweep_temps(int dirfd, struct err *e)
 	if (d == NULL)
 		return -1;
 	while ((entry = readdir(d)) != NULL)
-		if (is_temp(entry->d_name))
+		if (io_is_temp(entry->d_name))
 			unlinkat(dirfd, entry->d_name, 0);
 	closedir(d);
 	return 0;

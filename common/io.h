@@ -89,6 +89,8 @@ int io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, stru
  */
 int io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);
+/* True for the name of a temporary file as io_new_open makes them. */
+bool io_is_temp(const char *name);
 /* Removes temporary files that io_new_open left in a folder when a run was killed. */
 int io_sweep_temps(int dirfd, struct err *e);
 

@@ -13,6 +13,10 @@
 /* Adds one gauge with its help line; labels is NULL or what stands between the braces. */
 int metrics_gauge(struct buf *out, const char *name, const char *help, const char *labels,
     double value, struct err *e);
+/* The same in two steps, for a gauge with several samples: its head once, then the samples. */
+int metrics_head(struct buf *out, const char *name, const char *help, struct err *e);
+int metrics_sample(
+    struct buf *out, const char *name, const char *labels, double value, struct err *e);
 int metrics_write(const char *path, const struct buf *text, struct err *e);
 
 #endif
