@@ -323,6 +323,9 @@ make_views(struct catalogue *c, struct err *e)
 	    catalogue_exec(c,
 		c->shape.toolkit_version > 0 ? sql_view_toolkit_present : sql_view_toolkit_absent,
 		e) == -1 ||
+	    catalogue_exec(c,
+		c->shape.toolkit_version > 1 ? sql_view_fixity_present : sql_view_fixity_absent,
+		e) == -1 ||
 	    catalogue_exec(c, view, e) == -1)
 		goto out;
 	rc = 0;
@@ -344,6 +347,12 @@ const struct catalogue_shape *
 catalogue_shape(const struct catalogue *c)
 {
 	return &c->shape;
+}
+
+bool
+catalogue_is_alone(const struct catalogue *c)
+{
+	return c->alone;
 }
 
 /* ---- opening ---- */
@@ -410,8 +419,8 @@ open_db(struct catalogue *c, struct err *e)
 	if (!c->o.write)
 		sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
 		    has_side_file(c->o.path, "-wal"), NULL);
-	if (!c->o.write && lone_wal &&
-	    catalogue_exec(c, "PRAGMA locking_mode = EXCLUSIVE", e) == -1)
+	c->alone = !c->o.write && lone_wal;
+	if (c->alone && catalogue_exec(c, "PRAGMA locking_mode = EXCLUSIVE", e) == -1)
 		return -1;
 	if (catalogue_exec(c,
 		"PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;",
@@ -815,13 +824,20 @@ fill_row(sqlite3_stmt *s, struct catalogue_row *r, struct err *e)
 	    .size_bytes = int_or_unknown(s, 6),
 	    .seen_size_bytes = int_or_unknown(s, 12),
 	    .settled = sqlite3_column_int(s, 14) != 0,
+	    .checked_size_bytes = int_or_unknown(s, 20),
+	    .trailing_silence_s =
+		sqlite3_column_type(s, 22) == SQLITE_NULL ? NAN : sqlite3_column_double(s, 22),
 	};
 	if ((r->stored = mem_bytes(stored, r->stored_len, e)) == NULL ||
 	    copy_text(s, 3, &r->checksum, e) == -1 || copy_text(s, 5, &r->folder, e) == -1 ||
 	    copy_text(s, 7, &r->mtime, e) == -1 || copy_text(s, 8, &r->sha256, e) == -1 ||
 	    copy_text(s, 9, &r->prober, e) == -1 || copy_text(s, 10, &r->problem_code, e) == -1 ||
 	    copy_text(s, 11, &r->problem_message, e) == -1 ||
-	    copy_text(s, 13, &r->seen_mtime, e) == -1) {
+	    copy_text(s, 13, &r->seen_mtime, e) == -1 || copy_text(s, 15, &r->xxh3_128, e) == -1 ||
+	    copy_text(s, 16, &r->audio_xxh3_128, e) == -1 ||
+	    copy_text(s, 17, &r->checked_at, e) == -1 || copy_text(s, 18, &r->verdict, e) == -1 ||
+	    copy_text(s, 19, &r->verdict_message, e) == -1 ||
+	    copy_text(s, 21, &r->checked_mtime, e) == -1) {
 		catalogue_row_free(r);
 		return -1;
 	}
@@ -877,6 +893,12 @@ catalogue_row_free(struct catalogue_row *r)
 	free(r->problem_code);
 	free(r->problem_message);
 	free(r->seen_mtime);
+	free(r->xxh3_128);
+	free(r->audio_xxh3_128);
+	free(r->checked_at);
+	free(r->verdict);
+	free(r->verdict_message);
+	free(r->checked_mtime);
 	*r = (struct catalogue_row){0};
 }
 

@@ -24,7 +24,7 @@
 #include "json.h"
 
 /* The version of the toolkit's tables that this build knows. */
-#define CATALOGUE_VERSION 1
+#define CATALOGUE_VERSION 2
 
 struct catalogue;
 
@@ -54,6 +54,11 @@ struct catalogue_shape {
 struct catalogue *catalogue_open(const struct catalogue_opts *o, struct err *e);
 void catalogue_close(struct catalogue *c);
 const struct catalogue_shape *catalogue_shape(const struct catalogue *c);
+/*
+ * True for a connection for reading that keeps every other program out, since it reads a WAL
+ * without its index (a copied archive) and must leave no file behind.
+ */
+bool catalogue_is_alone(const struct catalogue *c);
 /* Looks at the shape again and makes the views anew, after the schema was changed. */
 int catalogue_refresh_shape(struct catalogue *c, struct err *e);
 
@@ -103,12 +108,19 @@ struct catalogue_row {
 	int64_t size_bytes;
 	char *mtime;
 	char *sha256;
+	char *xxh3_128;
+	char *audio_xxh3_128;
+	double trailing_silence_s; /* NAN: unknown */
 	char *prober;
 	char *problem_code;
 	char *problem_message;
 	int64_t seen_size_bytes;
 	char *seen_mtime;
 	bool settled; /* the application's columns agree with the measurement */
+	/* The last check of its bytes (fixity.h): verdict is NULL when there was none. */
+	char *checked_at, *verdict, *verdict_message;
+	int64_t checked_size_bytes;
+	char *checked_mtime;
 };
 
 /* Up to n rows with an id above `after_id`: their number, or -1. */

@@ -161,13 +161,24 @@ next(void *ctx, void **item, struct err *e)
 				: next_row(c, (struct entry **)item, e);
 }
 
+/* A recording that was found damaged is accepted as it is only when somebody names it. */
+static struct survey_opts
+options_for(const struct enrol *n, const struct entry *en)
+{
+	struct survey_opts o = n->o;
+
+	o.accept = o.accept && (en->item != NULL || !survey_is_damaged(&en->row));
+	return o;
+}
+
 static void
 survey(void *ctx, void *item)
 {
 	struct context *c = ctx;
 	struct entry *en = item;
+	struct survey_opts o = options_for(c->n, en);
 
-	if (en->known && survey_look(c->n->a, &en->row, &c->n->o, en->has_given ? &en->given : NULL,
+	if (en->known && survey_look(c->n->a, &en->row, &o, en->has_given ? &en->given : NULL,
 			     &en->survey, &en->fatal) == 0)
 		en->fatal = (struct err){0};
 	atomic_fetch_add(&c->n->t->items_done, 1);
@@ -228,10 +239,11 @@ write_batch(struct context *c, struct err *e)
 		}
 	for (int i = 0; i < c->batch_len && rc == 0; i++) {
 		struct entry *en = c->batch[i];
+		struct survey_opts o = options_for(n, en);
 
 		if (!en->known || en->survey.unchanged)
 			continue;
-		changed = n->r != NULL ? survey_record(n->r, &en->row, &n->o, &en->survey, e) : 1;
+		changed = n->r != NULL ? survey_record(n->r, &en->row, &o, &en->survey, e) : 1;
 		en->changed = changed == 1;
 		rc = changed == -1 ? -1 : 0;
 	}

@@ -370,36 +370,73 @@ journal_lines(const struct journal_reader *r)
 	return r->n;
 }
 
-struct json *
-journal_line(struct journal_reader *r, size_t i, struct err *e)
+static int
+damaged_line(size_t i, struct err *e)
+{
+	return err_set(e, ERR_CATALOGUE, NULL,
+	    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file "
+	    "from a backup",
+	    i + 1);
+}
+
+/* The line's text into r->text, its checksum found right. */
+static int
+read_text(struct journal_reader *r, size_t i, struct err *e)
 {
 	uint64_t len = r->offsets[i + 1] - r->offsets[i];
-	struct json *line = NULL;
-	int64_t seq;
 	ssize_t n;
 
 	buf_clear(&r->text);
 	if (len > LINE_MAX_BYTES)
-		goto damaged;
+		return damaged_line(i, e);
 	if (buf_room(&r->text, len, e) == -1 ||
 	    (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1) {
 		e->class = ERR_SYSTEM;
-		return NULL;
+		return -1;
 	}
 	if (n != (ssize_t)len || !is_whole(r->text.data, len))
-		goto damaged;
-	if ((line = json_parse(r->text.data, len - 1, e)) == NULL && e->class == ERR_SYSTEM)
+		return damaged_line(i, e);
+	r->text.len = len;
+	return 0;
+}
+
+static struct json *
+parse_text(struct journal_reader *r, size_t i, struct err *e)
+{
+	struct json *line = json_parse(r->text.data, r->text.len - 1, e);
+	int64_t seq;
+
+	if (line == NULL && e->class == ERR_SYSTEM)
 		return NULL;
-	if (!json_get_int(line, "seq", &seq) || seq != (int64_t)i)
-		goto damaged;
-	return line;
-damaged:
+	if (json_get_int(line, "seq", &seq) && seq == (int64_t)i)
+		return line;
 	json_free(line);
-	err_set(e, ERR_CATALOGUE, NULL,
-	    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file "
-	    "from a backup",
-	    i + 1);
+	damaged_line(i, e);
 	return NULL;
+}
+
+struct json *
+journal_line(struct journal_reader *r, size_t i, struct err *e)
+{
+	return read_text(r, i, e) == -1 ? NULL : parse_text(r, i, e);
+}
+
+int
+journal_next_but_rows(struct journal_reader *r, size_t *i, struct json **line, struct err *e)
+{
+	char start[64];
+
+	for (*line = NULL; *i < r->n; ++*i) {
+		int n = snprintf(start, sizeof start, "{\"seq\":%zu,\"op\":\"row\",", *i);
+
+		if (read_text(r, *i, e) == -1)
+			return -1;
+		if (r->text.len > (size_t)n && memcmp(r->text.data, start, (size_t)n) == 0)
+			continue;
+		*line = parse_text(r, (*i)++, e);
+		return *line == NULL ? -1 : 1;
+	}
+	return 0;
 }
 
 void

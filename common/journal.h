@@ -79,6 +79,11 @@ struct journal_reader *journal_read_open(int dirfd, const char *run, struct err 
 size_t journal_lines(const struct journal_reader *r);
 /* The line, to free with json_free; checked. */
 struct json *journal_line(struct journal_reader *r, size_t i, struct err *e);
+/*
+ * The next line from *i on that is not about a row, and *i behind it: 1, 0 at the end, -1. Lines
+ * about rows, which may be many, are only checked.
+ */
+int journal_next_but_rows(struct journal_reader *r, size_t *i, struct json **line, struct err *e);
 void journal_read_close(struct journal_reader *r);
 
 #endif

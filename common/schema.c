@@ -68,14 +68,14 @@ schema_missing(struct catalogue *c, struct json **line, struct err *e)
 	}
 	n = json_count(columns);
 	if (json_put_str(*line, "op", "schema", e) == -1 ||
-	    json_put_bool(*line, "toolkit", sh->toolkit_version == 0, e) == -1 ||
+	    json_put_bool(*line, "toolkit", sh->toolkit_version < CATALOGUE_VERSION, e) == -1 ||
 	    json_put(*line, "columns", columns, e) == -1)
 		goto fail;
 	if (version != NULL && sh->alembic &&
 	    (json_put_str(*line, "alembic_before", sh->alembic_version, e) == -1 ||
 		json_put_str(*line, "alembic_after", version, e) == -1))
 		goto fail;
-	if (n > 0 || sh->toolkit_version == 0)
+	if (n > 0 || sh->toolkit_version < CATALOGUE_VERSION)
 		return 1;
 	json_free(*line);
 	*line = NULL;
@@ -100,6 +100,18 @@ step_of(const struct json *pair, struct err *e)
 	return NULL;
 }
 
+/* The migrations that the toolkit's tables lack, in their order. */
+static int
+add_toolkit(struct catalogue *c, struct err *e)
+{
+	static const char *const migrations[CATALOGUE_VERSION] = {sql_migration_1, sql_migration_2};
+
+	for (int v = catalogue_shape(c)->toolkit_version; v < CATALOGUE_VERSION; v++)
+		if (catalogue_exec(c, migrations[v], e) == -1)
+			return -1;
+	return 0;
+}
+
 int
 schema_add(struct catalogue *c, const struct json *line, struct err *e)
 {
@@ -113,7 +125,7 @@ schema_add(struct catalogue *c, const struct json *line, struct err *e)
 			return -1;
 	if (version != NULL && catalogue_alembic_set(c, version, e) == -1)
 		return -1;
-	return json_to_bool(json_get(line, "toolkit")) ? catalogue_exec(c, sql_migration_1, e) : 0;
+	return json_to_bool(json_get(line, "toolkit")) ? add_toolkit(c, e) : 0;
 }
 
 /* 1 when the application has written into one of the columns, with the first such in *kept. */

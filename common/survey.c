@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "catalogue_fixity.h"
 #include "io.h"
 #include "mem.h"
 #include "record.h"
@@ -35,6 +36,20 @@ look_at_file(const struct archive *a, const struct catalogue_row *row, struct su
 	clock_rfc3339(st.st_mtim, s->mtime);
 }
 
+bool
+survey_is_damaged(const struct catalogue_row *row)
+{
+	static const char *const codes[] = {P_CHECKSUM_MISMATCH, P_ZERO_TAIL, P_TRUNCATED,
+	    P_DECODE_ERROR, P_UNREADABLE, P_SIZE_MISMATCH};
+	bool checked = row->verdict != NULL && !same(row->verdict, "ok");
+	const char *code = checked ? row->verdict : row->problem_code;
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (same(code, codes[i]))
+			return true;
+	return false;
+}
+
 /* NULL when the file is as the catalogue knows it and nothing is lacking, else the reason to look
  * closer. */
 static const char *
@@ -54,7 +69,7 @@ reason(const struct catalogue_row *row, const struct survey_opts *o, const struc
 		return "changed on disk";
 	if (row->prober == NULL || !audio_prober_suffices(row->prober, &o->audio))
 		return "measured by another version, or without what is asked for";
-	if (o->accept && row->problem_code != NULL)
+	if (o->accept && (row->problem_code != NULL || survey_is_damaged(row)))
 		return "to be accepted as it is";
 	if (o->reread)
 		return "to be read again";
@@ -360,6 +375,10 @@ survey_record(struct run *r, const struct catalogue_row *row, const struct surve
 		goto out;
 	rc = run_change(r, "recordings", "id", row->id, filled, e);
 	filled = NULL;
+	/* What a check said of the old baseline is no news of the new one. */
+	if (rc != -1 && s->measured && !s->keep_baseline && row->verdict != NULL &&
+	    catalogue_fixity_forget(c, row->id, e) == -1)
+		rc = -1;
 	rc = rc == -1 ? -1 : changed | rc;
 out:
 	json_free(recording);

@@ -42,6 +42,12 @@ struct survey {
 };
 
 /*
+ * True when the recorded bytes are lost as far as is known: a check (fixity.h) or a measurement
+ * found rot, a cut, lost zeros or damage inside. Then the baseline is overwritten only when a
+ * person names the recording.
+ */
+bool survey_is_damaged(const struct catalogue_row *row);
+/*
  * `given` is a measure from another stage, or NULL; it is used when it is complete and the file
  * still has its size and time. 0; -1 and *e only when the work cannot go on (memory, ERR_STOPPED).
  */

@@ -8,8 +8,11 @@ SELECT r.id, CAST(r.stored_filename AS BLOB), r.filesize_bytes, r.checksum,
 	m.problem_code, m.problem_message, m.seen_size_bytes, m.seen_mtime,
 	m.recording_id IS NOT NULL AND (m.sha256 IS NULL OR lower(r.checksum) IS NOT NULL AND lower(r.checksum) <> m.sha256
 		OR (r.checksum IS NOT NULL AND (r.mime_type IS NOT NULL OR m.mime_type IS NULL) AND r.filesize_bytes IS m.size_bytes
-			AND (m.duration_s IS NULL OR r.duration = m.duration_s)))
+			AND (m.duration_s IS NULL OR r.duration = m.duration_s))),
+	m.xxh3_128, m.audio_xxh3_128, f.checked_at, f.verdict, f.message, f.size_bytes, f.mtime,
+	m.trailing_silence_s
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
+	LEFT JOIN rec_f f ON f.recording_id = r.id AND f.stored_filename = r.stored_filename
 	WHERE r.id > ?1 ORDER BY r.id LIMIT ?2
 
 -- The measurements have an index on the name, which not every shape of the application has.

@@ -25,6 +25,13 @@ CREATE TEMP VIEW rec_m AS SELECT NULL AS recording_id, NULL AS stored_filename, 
 	NULL AS seen_size_bytes, NULL AS seen_mtime, NULL AS run WHERE 0;
 CREATE TEMP VIEW rec_said AS SELECT NULL AS recording_id, NULL AS tags WHERE 0;
 
+-- name: view_fixity_present
+CREATE TEMP VIEW rec_f AS SELECT * FROM main.rec_fixity;
+
+-- name: view_fixity_absent
+CREATE TEMP VIEW rec_f AS SELECT NULL AS recording_id, NULL AS stored_filename, NULL AS checked_at, NULL AS verdict,
+	NULL AS message, NULL AS size_bytes, NULL AS mtime, NULL AS xxh3_128, NULL AS piece_bytes, NULL AS pieces WHERE 0;
+
 -- Two quoted folder paths (raw, edited) are put in for %1$s and %2$s.
 -- name: view_recording
 CREATE TEMP VIEW recording AS SELECT
@@ -71,5 +78,6 @@ CREATE TEMP VIEW recording AS SELECT
 -- name: drop_views
 DROP VIEW IF EXISTS temp.recording;
 DROP VIEW IF EXISTS temp.rec_said;
+DROP VIEW IF EXISTS temp.rec_f;
 DROP VIEW IF EXISTS temp.rec_m;
 DROP VIEW IF EXISTS temp.rec_app;

@@ -9,6 +9,7 @@
 
 #include "adopt.h"
 #include "archive.h"
+#include "catalogue_fixity.h"
 #include "audio.h"
 #include "edit.h"
 #include "enrol.h"
@@ -388,8 +389,10 @@ show_one(struct tool *t, struct archive *a, struct tool_item *item, struct err *
 	if (item->problem.class == ERR_NONE && (rc = edit_find(a, item, &id, e)) != 0) {
 		if (rc == -1 || catalogue_record(a->catalogue, id, &rec, e) != 1)
 			return -1;
-		rc = catalogue_put_history(a->catalogue, id, rec, e) == -1 ? -1
-									   : tool_emit(t, rec, e);
+		rc = catalogue_put_history(a->catalogue, id, rec, e) == -1 ||
+			     catalogue_put_check(a->catalogue, id, rec, e) == -1
+			 ? -1
+			 : tool_emit(t, rec, e);
 		json_free(rec);
 		return rc;
 	}

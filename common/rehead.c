@@ -1,0 +1,679 @@
+/*
+ * Nothing of the old file is rewritten that is not known to be wrong: a chunk is a stretch of the
+ * old file, and only size fields and counts come from memory. So the plan is a list of pieces in
+ * the order of the new file, small whatever the file's size, and writing it is copying.
+ *
+ * What cannot be told from the file is not guessed. The frame decides where the audio may end, so a
+ * format chunk that is missing, cut or at odds with itself is refused; so are the codecs whose
+ * blocks have no constant size. Of the formats that pack samples into blocks (MS and IMA ADPCM, GSM
+ * 6.10: Microsoft, "New Multimedia Data Types and Data Techniques", 1994) the block is the frame.
+ *
+ * Which header is healthy is for chunk.h alone to say. A `fact` count or a partial frame at the end
+ * is put right in passing, but is no reason to touch a file.
+ */
+#include "rehead.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "mem.h"
+
+#define COPY_BLOCK ((size_t)1 << 20)
+/* chunk.h lists no more; what lies behind them is not known. */
+#define MAX_CHUNKS 4096
+#define MAX_FORMAT 4096
+/* libsndfile opens no more. */
+#define MAX_CHANNELS 1024
+/* Room below 4 GiB for the pad bytes that the old file may lack, and for placeholder values. */
+#define MAX_32 UINT64_C(0xfffe0000)
+/* Sizes and table length of ds64: EBU Tech 3306. */
+#define DS64_MIN 28
+
+enum { TAG_PCM = 1, TAG_MS_ADPCM, TAG_FLOAT, TAG_A_LAW = 6, TAG_MU_LAW, TAG_IMA_ADPCM = 0x11 };
+enum { TAG_GSM = 0x31, TAG_EXTENSIBLE = 0xfffe };
+
+struct rehead_piece {
+	char *bytes;	 /* owned, or NULL: of the old file */
+	uint64_t offset; /* in the old file */
+	uint64_t len;
+};
+
+struct build {
+	struct rehead *p;
+	const struct chunk_layout *l;
+	int fd;
+	uint64_t old_size;
+	uint64_t block;	    /* bytes of audio that belong together: a frame, or a codec's block */
+	uint64_t per_block; /* frames in it */
+	uint64_t frames;
+	const struct chunk *room; /* whose place ds64 takes, or NULL */
+	bool wide;		  /* the new file is RF64 */
+	unsigned cap;
+	struct err *e;
+};
+
+static uint64_t
+number(const unsigned char *p, unsigned bytes, bool big)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		v = v << 8 | p[big ? i : bytes - 1 - i];
+	return v;
+}
+
+static void
+put(char *p, uint64_t v, unsigned bytes, bool big)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		p[big ? bytes - 1 - i : i] = (char)(v >> (8 * i));
+}
+
+static bool
+same_id(const struct chunk *c, const char *id)
+{
+	return memcmp(c->id, id, 4) == 0;
+}
+
+/* Exactly len bytes that were there when the file's size was taken. */
+static int
+get(int fd, uint64_t offset, void *p, size_t len, struct err *e)
+{
+	ssize_t n = io_pread(fd, p, len, offset, e);
+
+	if (n == -1)
+		return -1;
+	return (size_t)n == len ? 0
+				: err_item(e, P_MODIFIED,
+				      "became shorter while it was read: it ends at byte %" PRIu64,
+				      offset + (uint64_t)n);
+}
+
+/* ---- the format ---- */
+
+static int
+refuse_format(struct build *b, const char *why)
+{
+	return err_item(b->e, P_DECODE_ERROR,
+	    "its header cannot be rebuilt: its '%s' chunk %s, and a format is not to be guessed",
+	    b->l->chunks[b->l->fmt].id, why);
+}
+
+static int
+refuse_codec(struct build *b, const char *codec)
+{
+	return err_item(b->e, P_UNSUPPORTED,
+	    "its header cannot be rebuilt: where a frame of its codec (%s) ends is not known here",
+	    codec);
+}
+
+/*
+ * The sub-format of an extensible format, behind f's first 24 bytes: a tag in a GUID of Microsoft's
+ * base or of the ambisonic ones. 0 when it is none.
+ */
+static unsigned
+sub_format(const unsigned char *f)
+{
+	static const unsigned char base[14] = "\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71",
+				   ambisonic[14] = "\0\0\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\0\0\0";
+
+	if (memcmp(f + 26, base, sizeof base) != 0 &&
+	    memcmp(f + 26, ambisonic, sizeof ambisonic) != 0)
+		return 0;
+	return (unsigned)number(f + 24, 2, false);
+}
+
+/* Block and frames of a codec with blocks, whose extension (from byte 18) says how many. */
+static int
+packed_format(struct build *b, const unsigned char *f, uint64_t len, unsigned tag)
+{
+	uint64_t channels = number(f + 2, 2, b->l->big_endian);
+
+	b->block = number(f + 12, 2, b->l->big_endian);
+	b->per_block = len < 20 ? 0 : number(f + 18, 2, b->l->big_endian);
+	if (b->block == 0 || b->per_block == 0 || channels == 0)
+		return refuse_format(b, "does not say how long a block is");
+	/* The states at the start of a block leave room for no more (GSM: always 65 bytes). */
+	if (tag == TAG_GSM ? channels != 1 || b->block != 65 || b->per_block != 320
+			   : b->per_block > b->block * 2)
+		return refuse_format(b, "contradicts itself");
+	return 0;
+}
+
+static int
+riff_format(struct build *b, const unsigned char *f, uint64_t len)
+{
+	bool big = b->l->big_endian, fits;
+	unsigned tag = (unsigned)number(f, 2, big);
+	uint64_t channels = number(f + 2, 2, big), rate = number(f + 4, 4, big);
+	uint64_t align = number(f + 12, 2, big), bits = number(f + 14, 2, big);
+	char name[16];
+
+	snprintf(name, sizeof name, "tag 0x%04x", tag);
+	if (channels == 0 || channels > MAX_CHANNELS || rate == 0 || rate > INT32_MAX)
+		return refuse_format(b, "has no usable count of channels or rate");
+	if (tag == TAG_EXTENSIBLE) {
+		/* No RIFX has one; its GUID would have to be turned around. */
+		if (big || len < 40 || number(f + 16, 2, false) < 22 ||
+		    number(f + 18, 2, false) > bits)
+			return refuse_format(b, "contradicts itself");
+		tag = sub_format(f);
+	} else if (tag == TAG_MS_ADPCM || tag == TAG_IMA_ADPCM || tag == TAG_GSM) {
+		return packed_format(b, f, len, tag);
+	}
+	if (tag != TAG_PCM && tag != TAG_FLOAT && tag != TAG_A_LAW && tag != TAG_MU_LAW)
+		return refuse_codec(b, name);
+	if (tag == TAG_PCM)
+		fits = bits > 0 && bits <= 32;
+	else
+		fits = tag == TAG_FLOAT ? bits == 32 || bits == 64 : bits == 8;
+	if (!fits || align != channels * ((bits + 7) / 8))
+		return refuse_format(b, "contradicts itself");
+	b->block = b->l->block_align;
+	b->per_block = 1;
+	return 0;
+}
+
+static int
+aiff_format(struct build *b, const unsigned char *f, uint64_t len)
+{
+	uint64_t channels = number(f, 2, true), bits = number(f + 6, 2, true);
+	unsigned exponent = (unsigned)number(f + 8, 2, true);
+	unsigned char type[4];
+	char codec[5];
+
+	if (get(b->fd, 8, type, sizeof type, b->e) == -1)
+		return -1;
+	/* The rate is an 80-bit float: 1 Hz to 2 GHz, normalised. */
+	if (channels == 0 || channels > MAX_CHANNELS || bits == 0 || bits > 64 ||
+	    exponent < 0x3fff || exponent > 0x3fff + 30 || f[10] < 0x80)
+		return refuse_format(b, "has no usable count of channels, bits or rate");
+	if ((len < 22) != (type[3] == 'F'))
+		return refuse_format(b, "does not belong to the type of its file");
+	memcpy(codec, len < 22 ? "NONE" : (const char *)f + 18, 4);
+	codec[4] = '\0';
+	if (b->l->block_align == 0)
+		return refuse_codec(b, codec);
+	if (bits > 32 && memcmp(codec, "fl64", 4) != 0 && memcmp(codec, "FL64", 4) != 0)
+		return refuse_format(b, "contradicts itself");
+	b->block = b->l->block_align;
+	b->per_block = 1;
+	return 0;
+}
+
+static int
+read_format(struct build *b)
+{
+	const struct chunk *c = &b->l->chunks[b->l->fmt];
+	bool aiff = b->l->family == CHUNK_AIFF;
+	unsigned char f[40] = {0};
+
+	if (c->size < c->declared || c->size < (aiff ? 18 : 16))
+		return refuse_format(b, "is cut");
+	if (c->size > MAX_FORMAT)
+		return refuse_format(b, "is longer than any format");
+	if (get(b->fd, c->offset, f, c->size < sizeof f ? (size_t)c->size : sizeof f, b->e) == -1)
+		return -1;
+	return aiff ? aiff_format(b, f, c->size) : riff_format(b, f, c->size);
+}
+
+/* ---- pieces ---- */
+
+static struct rehead_piece *
+add_piece(struct build *b, uint64_t len)
+{
+	struct rehead *p = b->p;
+	struct rehead_piece *piece;
+
+	if (p->n_pieces == b->cap) {
+		unsigned cap = b->cap == 0 ? 16 : b->cap * 2;
+
+		if ((piece = realloc(p->pieces, cap * sizeof *piece)) == NULL) {
+			err_nomem(b->e);
+			return NULL;
+		}
+		p->pieces = piece;
+		b->cap = cap;
+	}
+	piece = &p->pieces[p->n_pieces++];
+	*piece = (struct rehead_piece){.len = len};
+	p->size_bytes += len;
+	return piece;
+}
+
+static int
+add_bytes(struct build *b, const void *bytes, size_t len)
+{
+	char *copy = mem_bytes(bytes, len, b->e);
+	struct rehead_piece *piece = copy == NULL ? NULL : add_piece(b, len);
+
+	if (piece == NULL) {
+		free(copy);
+		return -1;
+	}
+	piece->bytes = copy;
+	return 0;
+}
+
+static int
+add_number(struct build *b, uint64_t v, unsigned bytes)
+{
+	char n[8];
+
+	put(n, v, bytes, b->l->big_endian);
+	return add_bytes(b, n, bytes);
+}
+
+static int
+add_file(struct build *b, uint64_t offset, uint64_t len)
+{
+	struct rehead_piece *piece = b->p->n_pieces == 0 ? NULL : &b->p->pieces[b->p->n_pieces - 1];
+
+	if (len == 0)
+		return 0;
+	if (piece != NULL && piece->bytes == NULL && piece->offset + piece->len == offset) {
+		piece->len += len;
+		b->p->size_bytes += len;
+		return 0;
+	}
+	if ((piece = add_piece(b, len)) == NULL)
+		return -1;
+	piece->offset = offset;
+	return 0;
+}
+
+/* Every chunk starts at a multiple of 2 (W64: 8), whatever its writer thought of that. */
+static int
+add_pad(struct build *b)
+{
+	unsigned step = b->l->family == CHUNK_W64 ? 8 : 2;
+	unsigned over = (unsigned)(b->p->size_bytes % step);
+
+	return over == 0 ? 0 : add_bytes(b, "\0\0\0\0\0\0\0", step - over);
+}
+
+/* ---- chunks ---- */
+
+/* A chunk of which `width` bytes at `at` of its body become v. */
+static int
+add_patched(struct build *b, const struct chunk *c, uint64_t at, unsigned width, uint64_t v)
+{
+	if (add_file(b, c->header, c->offset + at - c->header) == -1 ||
+	    add_number(b, v, width) == -1 ||
+	    add_file(b, c->offset + at + width, c->size - at - width) == -1)
+		return -1;
+	return add_pad(b);
+}
+
+/*
+ * `fact` counts frames in 32 bits (of W64 in 64, when there is room); more is said by all ones. A
+ * count that ends inside the last block is the writer's knowledge of how full that block is.
+ */
+static int
+add_fact(struct build *b, const struct chunk *c)
+{
+	unsigned width = b->l->family == CHUNK_W64 && c->size >= 8 ? 8 : 4;
+	unsigned char old[8];
+	uint64_t count;
+
+	if (get(b->fd, c->offset, old, width, b->e) == -1)
+		return -1;
+	count = number(old, width, b->l->big_endian);
+	if (count > b->frames || b->frames - count >= b->per_block)
+		count = b->frames;
+	if (width == 4 && count > UINT32_MAX)
+		count = UINT32_MAX;
+	return add_patched(b, c, 0, width, count);
+}
+
+static int
+add_chunk(struct build *b, const struct chunk *c)
+{
+	if (b->wide && (c == b->room || same_id(c, "ds64")))
+		return 0;
+	if (b->l->family == CHUNK_AIFF && same_id(c, "COMM"))
+		return add_patched(b, c, 2, 4, b->frames);
+	if (b->l->family != CHUNK_AIFF && same_id(c, "fact") && c->size >= 4)
+		return add_fact(b, c);
+	if (add_file(b, c->header, c->offset + c->size - c->header) == -1)
+		return -1;
+	return add_pad(b);
+}
+
+/* Of AIFF with what precedes the audio in its chunk: offset, block size, filler. */
+static int
+add_audio(struct build *b)
+{
+	const struct chunk *c = &b->l->chunks[b->l->data];
+	uint64_t body = b->l->audio_offset - c->offset + b->p->audio_bytes;
+	bool w64 = b->l->family == CHUNK_W64;
+	int rc;
+
+	if (add_file(b, c->header, w64 ? 16 : 4) == -1)
+		return -1;
+	if (w64)
+		rc = add_number(b, body + 24, 8);
+	else
+		rc = add_number(b, b->wide ? UINT32_MAX : body, 4);
+	if (rc == -1 || add_file(b, c->offset, body) == -1)
+		return -1;
+	return add_pad(b);
+}
+
+/* The chunk whose place ds64 takes: an old one, or the JUNK that is kept for it (EBU Tech 3306). */
+static const struct chunk *
+room_for_ds64(const struct chunk_layout *l)
+{
+	const struct chunk *first = &l->chunks[0];
+
+	for (unsigned i = 0; l->family == CHUNK_RF64 && i < l->n_chunks; i++)
+		if (same_id(&l->chunks[i], "ds64") && l->chunks[i].size >= DS64_MIN)
+			return &l->chunks[i];
+	return same_id(first, "JUNK") && first->size >= DS64_MIN ? first : NULL;
+}
+
+/* Always the first chunk, and where there was room as long as that. Its own table is kept. */
+static int
+add_ds64(struct build *b)
+{
+	uint64_t rest = b->room != NULL ? b->room->size - DS64_MIN : 0, n = 0;
+	unsigned char old[4];
+	char h[8 + DS64_MIN] = "ds64";
+
+	if (b->room != NULL && same_id(b->room, "ds64")) {
+		if (get(b->fd, b->room->offset + 24, old, sizeof old, b->e) == -1)
+			return -1;
+		n = number(old, 4, false);
+	}
+	put(h + 4, DS64_MIN + rest, 4, false);
+	put(h + 16, b->p->audio_bytes, 8, false);
+	put(h + 24, b->frames, 8, false);
+	put(h + 32, n <= rest / 12 ? n : 0, 4, false);
+	if (add_bytes(b, h, sizeof h) == -1 ||
+	    (rest > 0 && add_file(b, b->room->offset + DS64_MIN, rest) == -1))
+		return -1;
+	return add_pad(b);
+}
+
+/* The outermost header; its size is not known before add_outer_size. */
+static int
+add_outer(struct build *b)
+{
+	char h[40];
+	size_t len = b->l->family == CHUNK_W64 ? 40 : 12;
+
+	if (get(b->fd, 0, h, len, b->e) == -1)
+		return -1;
+	if (b->wide && b->l->family == CHUNK_RIFF)
+		memcpy(h, "RF64", 4);
+	return add_bytes(b, h, len);
+}
+
+/* Piece 0 is the outermost header, piece 1 of a RF64 is its ds64. */
+static void
+add_outer_size(struct build *b)
+{
+	uint64_t total = b->p->size_bytes;
+
+	if (b->l->family == CHUNK_W64) {
+		put(b->p->pieces[0].bytes + 16, total, 8, false);
+	} else if (b->wide) {
+		put(b->p->pieces[0].bytes + 4, UINT32_MAX, 4, false);
+		put(b->p->pieces[1].bytes + 8, total - 8, 8, false);
+	} else {
+		put(b->p->pieces[0].bytes + 4, total - 8, 4, b->l->big_endian);
+	}
+}
+
+/* The bytes between two chunks, less those that pad the first. */
+static uint64_t
+litter(const struct build *b, uint64_t from, uint64_t to)
+{
+	unsigned step = b->l->family == CHUNK_W64 ? 8 : 2;
+	uint64_t pad = (step - from % step) % step, there = to > from ? to - from : 0;
+
+	return there > pad ? there - pad : 0;
+}
+
+/* The chunks behind the audio that are whole. */
+static int
+add_tail(struct build *b)
+{
+	const struct chunk_layout *l = b->l;
+	const struct chunk *data = &l->chunks[l->data];
+	uint64_t audio_end = l->audio_offset + l->audio_size, end = data->offset + data->size;
+
+	b->p->lost_bytes = l->audio_size - b->p->audio_bytes;
+	if (end > audio_end)
+		b->p->lost_bytes += end - audio_end;
+	else
+		end = audio_end;
+	for (unsigned i = (unsigned)l->data + 1; i < l->n_chunks; i++) {
+		const struct chunk *c = &l->chunks[i];
+
+		if (c->size < c->declared)
+			break;
+		if (add_chunk(b, c) == -1)
+			return -1;
+		b->p->lost_bytes += litter(b, end, c->header);
+		end = c->offset + c->size;
+	}
+	b->p->lost_bytes += litter(b, end, b->old_size);
+	return 0;
+}
+
+static int
+add_all(struct build *b)
+{
+	if (add_outer(b) == -1 || (b->wide && add_ds64(b) == -1))
+		return -1;
+	for (int i = 0; i < b->l->data; i++)
+		if (add_chunk(b, &b->l->chunks[i]) == -1)
+			return -1;
+	if (add_audio(b) == -1 || add_tail(b) == -1)
+		return -1;
+	add_outer_size(b);
+	return 0;
+}
+
+/* ---- the plan ---- */
+
+static int
+refuse_structure(const struct chunk_layout *l, struct err *e)
+{
+	const char *fmt = l->family == CHUNK_AIFF ? "COMM" : "fmt ";
+	const char *data = l->family == CHUNK_AIFF ? "SSND" : "data";
+
+	if (l->duplicate_fmt)
+		return err_item(e, P_DECODE_ERROR,
+		    "its header cannot be rebuilt: it has two '%s' chunks, and which is true is "
+		    "not known",
+		    fmt);
+	if (l->fmt == -1)
+		return err_item(e, P_DECODE_ERROR,
+		    "its header cannot be rebuilt: it has no '%s' chunk, and a format is not to "
+		    "be guessed",
+		    fmt);
+	if (l->data == -1)
+		return err_item(e, l->truncated ? P_TRUNCATED : P_DECODE_ERROR,
+		    "its header cannot be rebuilt: it has no '%s' chunk, so that no audio is found",
+		    data);
+	return 0;
+}
+
+/* chunk.h knows W64's chunks by the first four bytes of their GUID; decoders ask for all of it. */
+static int
+check_w64_ids(const struct build *b)
+{
+	static const unsigned char tail[12] = "\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a";
+	const int ids[] = {b->l->fmt, b->l->data};
+
+	for (int i = 0; i < 2; i++) {
+		const struct chunk *c = &b->l->chunks[ids[i]];
+		unsigned char guid[16];
+
+		if (get(b->fd, c->header, guid, sizeof guid, b->e) == -1)
+			return -1;
+		if (memcmp(guid + 4, tail, sizeof tail) != 0)
+			return err_item(b->e, P_DECODE_ERROR,
+			    "its header cannot be rebuilt: its '%s' chunk has a GUID that W64 does "
+			    "not know",
+			    c->id);
+	}
+	return 0;
+}
+
+static void
+describe(const struct chunk_layout *l, uint64_t old_size, char *out, size_t size)
+{
+	uint64_t declared = l->audio_declared, there = l->audio_size;
+
+	if (l->open_header)
+		snprintf(out, size,
+		    "the header was never finished: it claims %" PRIu64 " bytes of audio, %" PRIu64
+		    " are there",
+		    declared, there);
+	else if (l->short_header)
+		snprintf(out, size,
+		    "the header is out of date: it claims %" PRIu64
+		    " bytes of audio, and the audio goes on for %" PRIu64 " bytes behind them",
+		    declared, there - declared);
+	else if (there < declared)
+		snprintf(out, size,
+		    "the end was cut off: the header claims %" PRIu64 " bytes of audio, %" PRIu64
+		    " are there",
+		    declared, there);
+	else if (l->chunks[l->n_chunks - 1].size < l->chunks[l->n_chunks - 1].declared)
+		snprintf(out, size,
+		    "the audio is whole, but the '%s' chunk behind it claims %" PRIu64
+		    " bytes, %" PRIu64 " are there",
+		    l->chunks[l->n_chunks - 1].id, l->chunks[l->n_chunks - 1].declared,
+		    l->chunks[l->n_chunks - 1].size);
+	else
+		snprintf(out, size,
+		    "the audio is whole, but the header's counts disagree: the outermost chunk "
+		    "claims %" PRIu64 " bytes, the file has %" PRIu64,
+		    l->outer_declared, old_size);
+}
+
+/* Widths and counts, once the format is known. */
+static int
+decide(struct build *b)
+{
+	const struct chunk_layout *l = b->l;
+	uint64_t kept = b->old_size - l->junk_size;
+
+	b->p->audio_bytes = l->audio_size - l->audio_size % b->block;
+	b->frames = b->p->audio_bytes / b->block * b->per_block;
+	if (b->frames == 0)
+		return err_item(b->e, P_EMPTY,
+		    "its header cannot be rebuilt: there is not one frame of audio behind it");
+	if (l->n_chunks >= MAX_CHUNKS)
+		return err_item(b->e, P_UNSUPPORTED,
+		    "its header cannot be rebuilt: it has more than %d chunks", MAX_CHUNKS - 1);
+	b->wide = l->family == CHUNK_RF64 || (l->family == CHUNK_RIFF && kept > MAX_32);
+	if (kept > MAX_32 && l->family != CHUNK_W64 && l->big_endian)
+		return err_item(b->e, P_TOO_LARGE,
+		    "its header cannot be rebuilt: %s has no way to say that it is 4 GiB long",
+		    l->family == CHUNK_AIFF ? "AIFF" : "RIFX");
+	b->room = b->wide ? room_for_ds64(l) : NULL;
+	b->p->container = b->wide ? "rf64" : l->container;
+	return 0;
+}
+
+static int
+plan(struct build *b)
+{
+	const struct chunk_layout *l = b->l;
+
+	if (refuse_structure(l, b->e) == -1)
+		return -1;
+	if (!l->open_header && !l->short_header && !l->truncated && !l->outer_mismatch)
+		return 0;
+	if (l->family != CHUNK_AIFF && l->fmt > l->data)
+		return refuse_format(b, "lies behind the audio");
+	if (l->family == CHUNK_W64 && check_w64_ids(b) == -1)
+		return -1;
+	if (read_format(b) == -1 || decide(b) == -1 || add_all(b) == -1)
+		return -1;
+	describe(l, b->old_size, b->p->message, sizeof b->p->message);
+	return 1;
+}
+
+int
+rehead_plan(int fd, uint64_t size_bytes, struct rehead *p, struct err *e)
+{
+	struct chunk_layout l;
+	struct build b = {.p = p, .l = &l, .fd = fd, .old_size = size_bytes, .e = e};
+	int r;
+
+	*p = (struct rehead){0};
+	if ((r = chunk_layout(fd, size_bytes, &l, e)) != 1)
+		return r;
+	r = plan(&b);
+	chunk_layout_free(&l);
+	if (r != 1)
+		rehead_free(p);
+	return r;
+}
+
+/* ---- writing ---- */
+
+static int
+copy_stretch(const struct rehead_piece *piece, int fd, int out_fd, char *block,
+    const atomic_int *stop, atomic_ullong *bytes_done, struct err *e)
+{
+	for (uint64_t at = 0; at < piece->len;) {
+		size_t n = piece->len - at < COPY_BLOCK ? (size_t)(piece->len - at) : COPY_BLOCK;
+
+		if (stop != NULL && atomic_load(stop) != 0)
+			return err_set(e, ERR_STOPPED, NULL, "stopped");
+		if (get(fd, piece->offset + at, block, n, e) == -1 ||
+		    io_write(out_fd, block, n, e) == -1)
+			return -1;
+		if (bytes_done != NULL)
+			atomic_fetch_add(bytes_done, (unsigned long long)n);
+		at += n;
+	}
+	return 0;
+}
+
+int
+rehead_write(const struct rehead *p, int fd, int out_fd, const atomic_int *stop,
+    atomic_ullong *bytes_done, struct err *e)
+{
+	char *block = mem_new(COPY_BLOCK, 1, e);
+	int rc = -1;
+
+	if (block == NULL)
+		return -1;
+	if (lseek(out_fd, 0, SEEK_SET) == -1) {
+		err_sys(e, "writing");
+		goto out;
+	}
+	for (unsigned i = 0; i < p->n_pieces; i++) {
+		const struct rehead_piece *piece = &p->pieces[i];
+
+		if ((piece->bytes != NULL
+			    ? io_write(out_fd, piece->bytes, (size_t)piece->len, e)
+			    : copy_stretch(piece, fd, out_fd, block, stop, bytes_done, e)) == -1)
+			goto out;
+	}
+	rc = 0;
+out:
+	free(block);
+	return rc;
+}
+
+void
+rehead_free(struct rehead *p)
+{
+	for (unsigned i = 0; i < p->n_pieces; i++)
+		free(p->pieces[i].bytes);
+	free(p->pieces);
+	*p = (struct rehead){0};
+}
