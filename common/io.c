@@ -317,6 +317,27 @@ io_new_close(struct io_new *f)
 	*f = (struct io_new){.fd = -1};
 }
 
+int
+io_put_file(const char *path, const void *p, size_t len, mode_t mode, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder =
+	    slash == NULL ? mem_str(".", e) : mem_bytes(path, (size_t)(slash - path) + 1, e);
+	struct io_new f = {.fd = -1};
+	int dirfd = folder == NULL ? -1 : io_open_dir(AT_FDCWD, folder, e), rc = -1;
+
+	if (dirfd != -1 && io_new_open(&f, dirfd, slash != NULL ? slash + 1 : path, e) == 0 &&
+	    io_write(f.fd, p, len, e) == 0)
+		rc = io_new_commit(&f, mode, true, e);
+	io_new_close(&f);
+	if (dirfd != -1)
+		close(dirfd);
+	free(folder);
+	if (rc == -1)
+		e->class = ERR_SYSTEM;
+	return rc;
+}
+
 /* renameat2 has no RESOLVE_BENEATH: a name that could climb is refused. */
 static bool
 climbs(const char *name)

@@ -71,6 +71,8 @@ int io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e);
 /* Mode of the file under its final name; 0600 until then. Replaces only when told to. */
 int io_new_commit(struct io_new *f, mode_t mode, bool replace, struct err *e);
 void io_new_close(struct io_new *f);
+/* A whole file that the user named, in the way above; one that is there is replaced. ERR_SYSTEM. */
+int io_put_file(const char *path, const void *p, size_t len, mode_t mode, struct err *e);
 
 /*
  * Moves or removes a name and makes it durable (fsync of each folder). io_rename never replaces:
