@@ -25,12 +25,12 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io quantity walfile
 AUDIO := chunk rehead source levels framing wrap verdict content decoder envelope audio
-CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive journal rollback run volume survey
+CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run volume survey
 TOOL := work table tool
-rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol adopt edit
-rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics
-rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub people chart report_numbers report_style report checkup
-TOOLS := rec-meta rec-migrate
+rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
+rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
+rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry mend repair undo people chart report_numbers report_style report checkup
+TOOLS := rec-meta rec-migrate rec-health
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
 MODULES := $(patsubst common/%.c,%,$(wildcard common/*.c))

@@ -6,19 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "entry.h"
+#include "filechange.h"
 #include "hash.h"
 #include "io.h"
 #include "mem.h"
 #include "record.h"
 #include "utf8.h"
-
-static const char *
-base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
 
 /* 32 hexadecimal digits, as the existing application names what it imports, and the source's
  * extension. */
@@ -27,7 +21,7 @@ fresh_name(const char *path, struct err *e)
 {
 	unsigned char random[16];
 	char hex[33];
-	const char *base = base_name(path), *dot = strrchr(base, '.');
+	const char *base = io_base_name(path), *dot = strrchr(base, '.');
 
 	if (hash_random(random, sizeof random, e) == -1)
 		return NULL;
@@ -36,121 +30,6 @@ fresh_name(const char *path, struct err *e)
 	    strpbrk(dot, " \n\t") != NULL)
 		dot = "";
 	return mem_fmt(e, "%s%s", hex, dot);
-}
-
-/* {"op":"file", …}; to_folder and to may be NULL. */
-static struct json *
-file_line(const char *action, enum folder f, const char *name, const char *to_folder,
-    const char *to, struct err *e)
-{
-	struct json *line = json_new_object(e);
-
-	if (line != NULL && json_put_str(line, "op", "file", e) == 0 &&
-	    json_put_str(line, "action", action, e) == 0 &&
-	    json_put_str(line, "folder", archive_folder_name(f), e) == 0 &&
-	    json_put_bytes(line, "name", name, strlen(name), e) == 0 &&
-	    (to == NULL || (json_put_str(line, "to_folder", to_folder, e) == 0 &&
-			       json_put_bytes(line, "to", to, strlen(to), e) == 0)))
-		return line;
-	json_free(line);
-	return NULL;
-}
-
-/* Free among the file names: the two oldest shapes allow each of them once. */
-static char *
-free_filename(struct catalogue *c, const char *path, struct err *e)
-{
-	const char *base = base_name(path), *dot = strrchr(base, '.');
-	int stem = dot == NULL || dot == base ? (int)strlen(base) : (int)(dot - base);
-	char *name = mem_str(base, e);
-	int64_t id;
-	int taken = 1;
-
-	for (int i = 2; name != NULL && (taken = catalogue_find_filename(c, name, &id, e)) == 1;
-	     i++) {
-		free(name);
-		name = mem_fmt(e, "%.*s-%d%s", stem, base, i, base + stem);
-	}
-	if (taken == -1) {
-		free(name);
-		return NULL;
-	}
-	return name;
-}
-
-/* A file name as a value of a row image, which holds no bytes that are not UTF-8 but as
- * {"text_hex": …}. */
-static int
-put_text(struct json *row, const char *column, const char *text, struct err *e)
-{
-	struct json *wrapped;
-	char *hex;
-	int rc = -1;
-
-	if (utf8_valid(text, strlen(text)))
-		return json_put_str(row, column, text, e);
-	if ((hex = mem_new(strlen(text) + 1, 2, e)) == NULL)
-		return -1;
-	hash_hex(text, strlen(text), hex);
-	if ((wrapped = json_new_object(e)) != NULL &&
-	    json_put_str(wrapped, "text_hex", hex, e) == 0)
-		rc = json_put(row, column, wrapped, e);
-	free(hex);
-	return rc;
-}
-
-static struct json *
-recording_row(struct catalogue *c, int64_t id, const char *path, const char *stored,
-    const char *title, const struct measure *m, struct err *e)
-{
-	struct json *row = json_new_object(e);
-	char now[CLOCK_TEXT_MAX], *filename = free_filename(c, path, e);
-
-	if (row == NULL || filename == NULL || json_put_int(row, "id", id, e) == -1 ||
-	    put_text(row, "filename", filename, e) == -1 ||
-	    json_put_str(row, "stored_filename", stored, e) == -1 ||
-	    json_put_str(row, "title", title, e) == -1 ||
-	    json_put_real(row, "duration", m->duration_s >= 0 ? m->duration_s : 0.0, e) == -1 ||
-	    json_put_int(row, "filesize_bytes", m->size_bytes, e) == -1 ||
-	    json_put_str(row, "mime_type", m->mime_type, e) == -1 ||
-	    json_put_str(row, "checksum", m->sha256, e) == -1 ||
-	    json_put_str(row, "status", "active", e) == -1 ||
-	    json_put_str(row, "sync_status", "unsynced", e) == -1 ||
-	    json_put_str(row, "created_at", clock_column(clock_now(), now), e) == -1) {
-		json_free(row);
-		row = NULL;
-	}
-	free(filename);
-	return row;
-}
-
-static struct json *
-measurement_row(
-    struct run *r, int64_t id, const char *stored, const struct measure *m, struct err *e)
-{
-	struct json *row = json_new_object(e);
-	const char *run = run_name(r, e);
-	bool bad = m->problem.class != ERR_NONE;
-
-	if (row != NULL && run != NULL && json_put_int(row, "recording_id", id, e) == 0 &&
-	    json_put_str(row, "stored_filename", stored, e) == 0 &&
-	    json_put_str(row, "folder", "raw", e) == 0 && record_put_columns(row, m, e) == 0 &&
-	    json_put_str(row, "problem_code", bad ? m->problem.code : NULL, e) == 0 &&
-	    json_put_str(row, "problem_message", bad ? m->problem.text : NULL, e) == 0 &&
-	    json_put_str(row, "run", run, e) == 0)
-		return row;
-	json_free(row);
-	return NULL;
-}
-
-/* What holds no audio, or could not be read whole, is refused; damage that leaves audio is taken
- * in, and recorded. */
-static bool
-is_refused(const struct measure *m)
-{
-	return m->problem.class != ERR_NONE &&
-	       (m->frames <= 0 || strcmp(m->problem.code, P_UNREADABLE) == 0 ||
-		   strcmp(m->problem.code, P_MODIFIED) == 0);
 }
 
 /* Measures the file at fd, and says whether it may come in. */
@@ -162,7 +41,7 @@ admit(const struct adopt *o, struct archive *a, int fd, struct measure *m, int64
 
 	if (audio_measure(fd, &o->audio, m, e) == -1)
 		return -1;
-	if (is_refused(m)) {
+	if (entry_is_refused(m)) {
 		*e = m->problem;
 		return -1;
 	}
@@ -177,24 +56,6 @@ admit(const struct adopt *o, struct archive *a, int fd, struct measure *m, int64
 		    "same)",
 		    (long long)*duplicate_of);
 	return 0;
-}
-
-static int
-add_rows(const struct adopt *o, const char *path, const char *stored, const struct measure *m,
-    int64_t *id, struct err *e)
-{
-	struct run *r = o->r;
-	struct json *row;
-
-	if (run_begin(r, e) == -1 || (*id = catalogue_next_id(r->a->catalogue, e)) == -1 ||
-	    (row = recording_row(r->a->catalogue, *id, path, stored, o->title, m, e)) == NULL ||
-	    run_change(r, "recordings", "id", *id, row, e) == -1 ||
-	    (row = measurement_row(r, *id, stored, m, e)) == NULL ||
-	    run_change(r, "rec_measurements", "recording_id", *id, row, e) == -1) {
-		run_cancel(r);
-		return -1;
-	}
-	return run_commit(r, e);
 }
 
 int
@@ -217,7 +78,7 @@ adopt_check(const struct adopt *how, struct archive *a, const char *path, struct
 static int
 remove_source(const char *path, struct err *e)
 {
-	const char *base = base_name(path);
+	const char *base = io_base_name(path);
 	char *folder = base == path ? mem_str(".", e) : mem_bytes(path, (size_t)(base - path), e);
 	int dirfd = folder == NULL ? -1 : io_open_dir(AT_FDCWD, folder, e);
 	int rc = dirfd == -1 ? -1 : io_unlink(dirfd, base, e);
@@ -245,7 +106,7 @@ adopt_file(
 	    admit(o, a, fd, &m, duplicate_of, e) == -1)
 		goto out;
 	if ((stored = fresh_name(path, e)) == NULL ||
-	    (line = file_line("create", FOLDER_RAW, stored, NULL, NULL, e)) == NULL)
+	    (line = filechange_line("create", FOLDER_RAW, stored, FOLDER_BACKUP, NULL, e)) == NULL)
 		goto out;
 	/* For people who look for where it came from, above all after --move. */
 	if (json_put_bytes(line, "source", path, strlen(path), e) == -1) {
@@ -263,7 +124,13 @@ adopt_file(
 		goto out;
 	}
 	clock_rfc3339(st.st_mtim, m.mtime);
-	if (add_rows(o, path, stored, &m, id, e) == -1)
+	if (entry_add(o->r,
+		&(struct entry){.folder = FOLDER_RAW,
+		    .path = path,
+		    .stored = stored,
+		    .title = o->title,
+		    .m = &m},
+		id, e) == -1)
 		goto out;
 	rc = o->move ? remove_source(path, e) : 0;
 out:
@@ -274,23 +141,6 @@ out:
 	free(stored);
 	audio_measure_free(&m);
 	return rc;
-}
-
-/* A name that is free in backup/: the file's own, or with a number. */
-static char *
-backup_name(struct archive *a, const char *name, struct err *e)
-{
-	char *to = mem_str(base_name(name), e);
-	struct err missing;
-	struct stat st;
-
-	for (int i = 2;
-	     to != NULL && io_stat_beneath(a->folders[FOLDER_BACKUP], to, &st, &missing) == 0;
-	     i++) {
-		free(to);
-		to = mem_fmt(e, "%s.%d", base_name(name), i);
-	}
-	return to;
 }
 
 int
@@ -319,10 +169,11 @@ adopt_purge(struct run *r, int64_t id, struct err *e)
 	}
 	/* Announced first: when the rows are gone and the file is not yet moved, the next run moves
 	 * it. */
-	if (found && (archive_need_folder(a, FOLDER_BACKUP, e) == -1 ||
-			 (to = backup_name(a, row.stored, e)) == NULL ||
-			 (line = file_line("move", f, row.stored, "backup", to, e)) == NULL ||
-			 run_announce(r, line, e) == -1))
+	if (found &&
+	    (archive_need_folder(a, FOLDER_BACKUP, e) == -1 ||
+		(to = filechange_backup_name(a, row.stored, e)) == NULL ||
+		(line = filechange_line("move", f, row.stored, FOLDER_BACKUP, to, e)) == NULL ||
+		run_announce(r, line, e) == -1))
 		goto out;
 	if (run_begin(r, e) == -1)
 		goto out;

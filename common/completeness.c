@@ -157,7 +157,8 @@ tell_file(
 		    "takes it in",
 		    facts, e, "a recording that was cut off: no row names it");
 	return finding_tell(f, check, FINDING_WARNING, SEVERITY_MEDIUM, P_ORPHAN,
-	    "rec-health repair --apply takes it in as a recording", facts, e, "no row names it");
+	    "rec-health repair --apply takes it in as a recording, if it is audio", facts, e,
+	    "no row names it");
 }
 
 /* The files of one kind: parts, or the others. */

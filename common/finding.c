@@ -69,37 +69,67 @@ add_facts(struct json *rec, const struct json *facts, struct err *e)
 	return 0;
 }
 
+static struct json *
+new_record(const char *check, enum finding_status status, enum finding_severity severity,
+    const char *code, const char *action, const struct json *facts, const char *text, struct err *e)
+{
+	struct json *rec = json_new_object(e);
+	struct err problem;
+
+	/* Makes valid UTF-8 of whatever names went into it. */
+	err_item(&problem, code, "%s", text);
+	if (rec != NULL && json_put_str(rec, "check", check, e) == 0 &&
+	    json_put_str(rec, "status", finding_status_name(status), e) == 0 &&
+	    json_put_str(rec, "severity", finding_severity_name(severity), e) == 0 &&
+	    json_put_str(rec, "message", problem.text, e) == 0 &&
+	    json_put_str(rec, "action", action, e) == 0 && add_facts(rec, facts, e) == 0 &&
+	    (code == NULL || record_put_problem(rec, &problem, e) == 0))
+		return rec;
+	json_free(rec);
+	return NULL;
+}
+
 int
 finding_tell(struct findings *f, const char *check, enum finding_status status,
     enum finding_severity severity, const char *code, const char *action, struct json *facts,
     struct err *e, const char *fmt, ...)
 {
-	struct json *rec = json_new_object(e);
-	struct err problem;
+	struct json *rec;
 	va_list args;
-	char text[sizeof problem.text];
+	char text[sizeof e->text];
 	int rc = -1;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	/* Makes valid UTF-8 of whatever names went into it. */
-	err_item(&problem, code, "%s", text);
-	if (rec == NULL || json_put_str(rec, "check", check, e) == -1 ||
-	    json_put_str(rec, "status", finding_status_name(status), e) == -1 ||
-	    json_put_str(rec, "severity", finding_severity_name(severity), e) == -1 ||
-	    json_put_str(rec, "message", problem.text, e) == -1 ||
-	    json_put_str(rec, "action", action, e) == -1 || add_facts(rec, facts, e) == -1 ||
-	    (code != NULL && record_put_problem(rec, &problem, e) == -1))
-		goto out;
-	count(f, check, status);
-	if (status != FINDING_PASS && keep(f, rec, e) == -1)
-		goto out;
-	rc = tool_emit_found(f->t, rec, e);
-out:
-	json_free(rec);
+	rec = new_record(check, status, severity, code, action, facts, text, e);
 	json_free(facts);
+	if (rec == NULL)
+		return -1;
+	count(f, check, status);
+	if (status == FINDING_PASS || keep(f, rec, e) == 0)
+		rc = tool_emit_found(f->t, rec, e);
+	json_free(rec);
 	return rc;
+}
+
+/*
+ * What trying again does not help (3) outweighs what it may (4). The one that stays is what the
+ * tool ends with, and is told then; the others are told here.
+ */
+static void
+remember(struct findings *f, const struct err *why)
+{
+	struct err *first = &f->could_not;
+	bool graver = first->class == ERR_BUSY && why->class != ERR_BUSY;
+
+	if (first->class != ERR_NONE)
+		tool_tell(f->t, NULL, "%s", graver ? first->text : why->text);
+	if (first->class != ERR_NONE && !graver)
+		return;
+	*first = *why;
+	if (first->class == ERR_ITEM)
+		first->class = ERR_SYSTEM;
 }
 
 int
@@ -110,19 +140,24 @@ finding_could_not(
 			   : why->class == ERR_BUSY   ? P_BUSY
 			   : why->class == ERR_SYSTEM ? P_UNREADABLE
 						      : P_BAD_RECORD;
+	struct json *rec;
+	char text[sizeof why->text];
+	int rc = -1;
 
 	if (why->class == ERR_STOPPED || (why->class == ERR_SYSTEM && why->sys == ENOMEM)) {
 		*e = *why;
 		return -1;
 	}
-	/* What trying again does not help (3) outweighs what it may (4). */
-	if (f->could_not.class == ERR_NONE ||
-	    (f->could_not.class == ERR_BUSY && why->class != ERR_BUSY))
-		f->could_not = *why;
-	if (f->could_not.class == ERR_ITEM)
-		f->could_not.class = ERR_SYSTEM;
-	return finding_tell(f, check, FINDING_ERROR, SEVERITY_HIGH, code, action, NULL, e,
-	    "could not be checked: %s", why->text);
+	remember(f, why);
+	snprintf(text, sizeof text, "could not be checked: %.700s", why->text);
+	rec = new_record(check, FINDING_ERROR, SEVERITY_HIGH, code, action, NULL, text, e);
+	if (rec == NULL)
+		return -1;
+	count(f, check, FINDING_ERROR);
+	if (keep(f, rec, e) == 0)
+		rc = tool_emit(f->t, rec, e);
+	json_free(rec);
+	return rc;
 }
 
 void

@@ -396,30 +396,51 @@ out:
 	return n == 0 ? 0 : -1;
 }
 
+int
+io_pour(int fd, int out_fd, const atomic_int *stop, atomic_ullong *bytes_done,
+    char xxh3_128[HASH_XXH3_128_HEX], struct err *e)
+{
+	struct hash *h = hash_open(HASH_XXH3_128, e);
+	char *piece = mem_new(COPY_PIECE, 1, e);
+	uint64_t at = 0;
+	ssize_t n = -1;
+
+	if (h == NULL || piece == NULL)
+		goto out;
+	while ((n = io_pread(fd, piece, COPY_PIECE, at, e)) > 0) {
+		if (stop != NULL && atomic_load(stop) != 0) {
+			n = err_set(e, ERR_STOPPED, NULL, "stopped");
+			goto out;
+		}
+		hash_update(h, piece, (size_t)n);
+		if (io_write(out_fd, piece, (size_t)n, e) == -1) {
+			n = -1;
+			goto out;
+		}
+		at += (uint64_t)n;
+		if (bytes_done != NULL)
+			atomic_fetch_add(bytes_done, (unsigned long long)n);
+	}
+	if (n == 0)
+		hash_xxh3_128(h, xxh3_128);
+out:
+	hash_close(h);
+	free(piece);
+	return n == 0 ? 0 : -1;
+}
+
 /* `sum`: what the bytes must be, or NULL; `like`: whose times the copy gets, or NULL. */
 static int
 copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const struct stat *like,
-    struct err *e)
+    bool replace, struct err *e)
 {
 	struct io_new f = {.fd = -1};
-	struct hash *h = hash_open(HASH_XXH3_128, e);
-	char *piece = mem_new(COPY_PIECE, 1, e), read_sum[HASH_XXH3_128_HEX],
-	     written_sum[HASH_SHA256_HEX];
-	uint64_t at = 0;
-	ssize_t n;
+	char read_sum[HASH_XXH3_128_HEX], written_sum[HASH_SHA256_HEX];
 	int rc = -1;
 
-	if (h == NULL || piece == NULL || io_new_open(&f, to_dirfd, to, e) == -1)
+	if (io_new_open(&f, to_dirfd, to, e) == -1 ||
+	    io_pour(fd, f.fd, NULL, NULL, read_sum, e) == -1)
 		goto out;
-	while ((n = io_pread(fd, piece, COPY_PIECE, at, e)) > 0) {
-		hash_update(h, piece, (size_t)n);
-		if (io_write(f.fd, piece, (size_t)n, e) == -1)
-			goto out;
-		at += (uint64_t)n;
-	}
-	if (n == -1)
-		goto out;
-	hash_xxh3_128(h, read_sum);
 	if (sum != NULL && strcmp(read_sum, sum) != 0) {
 		err_item(e, P_MODIFIED, "changed while it was read; nothing was copied");
 		goto out;
@@ -439,18 +460,16 @@ copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *sum, const s
 		    "the copy of %s reads back differently: is the disk failing?", to);
 		goto out;
 	}
-	rc = io_new_commit(&f, mode, false, e);
+	rc = io_new_commit(&f, mode, replace, e);
 out:
 	io_new_close(&f);
-	hash_close(h);
-	free(piece);
 	return rc;
 }
 
 int
 io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128, struct err *e)
 {
-	return copy(fd, to_dirfd, to, mode, xxh3_128, NULL, e);
+	return copy(fd, to_dirfd, to, mode, xxh3_128, NULL, false, e);
 }
 
 /* Whether the file under a name holds the bytes of fd: what a move leaves that was killed before it
@@ -493,9 +512,72 @@ io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, struct e
 	else if (is_copied(fd, &st, to_dirfd, to))
 		rc = io_fsync(to_dirfd, "the folder", e);
 	else
-		rc = copy(fd, to_dirfd, to, st.st_mode & 07777, NULL, &st, e);
+		rc = copy(fd, to_dirfd, to, st.st_mode & 07777, NULL, &st, false, e);
 	close(fd);
 	return rc == -1 ? -1 : io_unlink(from_dirfd, from, e);
+}
+
+/* Copies a name's file with its times; *st is what was copied. */
+static int
+copy_name(
+    int from_dirfd, const char *from, int to_dirfd, const char *to, bool replace, struct err *e)
+{
+	struct stat st;
+	int fd = io_open_beneath(from_dirfd, from, e), rc;
+
+	if (fd == -1)
+		return -1;
+	rc = fstat(fd, &st) == -1
+		 ? err_sys(e, "stat of %s", from)
+		 : copy(fd, to_dirfd, to, st.st_mode & 07777, NULL, &st, replace, e);
+	close(fd);
+	return rc;
+}
+
+int
+io_link_or_copy(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e)
+{
+	if (climbs(from) || climbs(to))
+		return err_item(e, P_UNSAFE_PATH, "%s: the name leads out of its folder",
+		    climbs(from) ? from : to);
+	if (linkat(from_dirfd, from, to_dirfd, to, 0) == 0)
+		return io_fsync(to_dirfd, "the folder", e);
+	/* Another file system; one without links (FAT); too many of them; a kernel that forbids
+	 * links to files of others (fs.protected_hardlinks). */
+	if (errno != EXDEV && errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP &&
+	    errno != ENOSYS)
+		return err_sys(e, "linking %s as %s", from, to);
+	return copy_name(from_dirfd, from, to_dirfd, to, false, e);
+}
+
+/* Whether two names are one file. rename(2) of those does nothing, and keeps both. */
+static bool
+is_same_file(int a_dirfd, const char *a, int b_dirfd, const char *b)
+{
+	struct stat x, y;
+
+	return fstatat(a_dirfd, a, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(b_dirfd, b, &y, AT_SYMLINK_NOFOLLOW) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+int
+io_replace(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e)
+{
+	if (climbs(from) || climbs(to))
+		return err_item(e, P_UNSAFE_PATH, "%s: the name leads out of its folder",
+		    climbs(from) ? from : to);
+	if (is_same_file(from_dirfd, from, to_dirfd, to))
+		return io_unlink(from_dirfd, from, e);
+	if (renameat(from_dirfd, from, to_dirfd, to) == 0)
+		return io_fsync(to_dirfd, "the folder", e) == -1
+			   ? -1
+			   : io_fsync(from_dirfd, "the folder", e);
+	if (errno != EXDEV)
+		return err_sys(e, "putting %s in the place of %s", from, to);
+	if (copy_name(from_dirfd, from, to_dirfd, to, true, e) == -1)
+		return -1;
+	return io_unlink(from_dirfd, from, e);
 }
 
 int
@@ -504,6 +586,14 @@ io_unlink(int dirfd, const char *name, struct err *e)
 	if (unlinkat(dirfd, name, 0) == -1)
 		return err_sys(e, "removing %s", name);
 	return io_fsync(dirfd, "the folder", e);
+}
+
+const char *
+io_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
 }
 
 DIR *

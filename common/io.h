@@ -90,7 +90,25 @@ int io_move(int from_dirfd, const char *from, int to_dirfd, const char *to, stru
  * their digest (else NULL) bytes that are others by now are refused (modified, ERR_ITEM).
  */
 int io_copy(int fd, int to_dirfd, const char *to, mode_t mode, const char *xxh3_128, struct err *e);
+/* Writes the bytes of fd at the place of out_fd, and gives their digest. stop and bytes_done as in
+ * audio.h, or NULL. */
+int io_pour(int fd, int out_fd, const atomic_int *stop, atomic_ullong *bytes_done,
+    char xxh3_128[HASH_XXH3_128_HEX], struct err *e);
+/*
+ * A second name for a file: a hard link, or where there can be none (another file system) a copy
+ * that was read back and keeps mode and times. Appears whole; never replaces (EEXIST).
+ */
+int io_link_or_copy(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
+/*
+ * Moves a file over another name, which it replaces in one step, with its mode and times; from one
+ * file system to another by a copy that was read back, and then removed at the old place. When both
+ * names are the same file already, the first is removed. One that was killed is finished by
+ * another.
+ */
+int io_replace(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *e);
 int io_unlink(int dirfd, const char *name, struct err *e);
+/* The last component of a path, within it. */
+const char *io_base_name(const char *path);
 /* True for the name of a temporary file as io_new_open makes them. */
 bool io_is_temp(const char *name);
 /* Removes temporary files that io_new_open left in a folder when a run was killed. */

@@ -566,6 +566,12 @@ out:
 	return rc;
 }
 
+bool
+journal_is_recording(const char *table)
+{
+	return strcmp(table, "rec_volumes") != 0 && strcmp(table, "jobs") != 0;
+}
+
 int64_t
 journal_count_rows(int dirfd, const char *run, struct err *e)
 {
@@ -582,8 +588,7 @@ journal_count_rows(int dirfd, const char *run, struct err *e)
 			return -1;
 		}
 		/* The lines of one recording stand together. */
-		if (table != NULL && strcmp(table, "rec_volumes") != 0 &&
-		    json_get_int(line, "id", &id)) {
+		if (table != NULL && journal_is_recording(table) && json_get_int(line, "id", &id)) {
 			rows += rows == 0 || id != previous;
 			previous = id;
 		}

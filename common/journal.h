@@ -11,7 +11,7 @@
  *	{"seq":1,"op":"schema",…}
  *	{"seq":2,"op":"row","table":…,"key":…,"id":…,"before":{…}|null,
  *	         "after":DIGEST|null,"changed":[…]}
- *	{"seq":3,"op":"file","action":"create"|"move",…}
+ *	{"seq":3,"op":"file","action":…,…}              filechange.h
  *	{"seq":4,"op":"end",…}
  *	{"seq":5,"op":"rollback",…}
  *	{"seq":6,"op":"rolled_back",…}
@@ -41,7 +41,7 @@ const char *journal_state_name(enum journal_state s);
 
 struct journal_summary {
 	char run[JOURNAL_RUN_MAX];
-	char kind[16]; /* the command: apply add set rm refresh */
+	char kind[16]; /* the command: apply add set rm refresh repair */
 	char started_at[CLOCK_TEXT_MAX];
 	char finished_at[CLOCK_TEXT_MAX]; /* "" while it is not */
 	enum journal_state state;	  /* never JOURNAL_OPEN: who holds the lock knows that */
@@ -55,6 +55,8 @@ void journal_list_free(char **runs, size_t n);
 bool journal_is_run(const char *name);
 /* From the first and last lines, whatever the length. */
 int journal_summarize(int dirfd, const char *run, struct journal_summary *s, struct err *e);
+/* Whether the rows of a table are numbered as recordings are: all but rec_volumes and jobs. */
+bool journal_is_recording(const char *table);
 /* The recordings that a run's lines touch, by reading them all; -1 and *e. */
 int64_t journal_count_rows(int dirfd, const char *run, struct err *e);
 

@@ -1,14 +1,12 @@
 #include "rollback.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "filechange.h"
 #include "hash.h"
 #include "idset.h"
-#include "io.h"
 #include "journal.h"
 #include "mem.h"
 #include "rowimage.h"
@@ -107,7 +105,7 @@ undo_row(struct undo *u, const struct json *line, struct err *e)
 		return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal lacks its keys");
 	if (json_kind(before) == JSON_KIND_NULL)
 		before = NULL;
-	recording = strcmp(table, "rec_volumes") == 0 ? 0 : id;
+	recording = journal_is_recording(table) ? id : 0;
 	if (idset_has(&u->conflicts, row_hash(table, id)))
 		return 0;
 	if (catalogue_row_get(r->a->catalogue, table, key, id, &now, e) == -1)
@@ -146,74 +144,40 @@ out:
 
 /* ---- files ---- */
 
-static int
-folder_of(
-    struct archive *a, const struct json *line, const char *key, enum folder *f, struct err *e)
+/* True when a row of this recording was changed since: its file is to stay with it. */
+static bool
+is_in_conflict(const struct undo *u, int64_t id)
 {
-	const char *name = json_get_str(line, key);
-
-	for (int i = 0; name != NULL && i < FOLDERS; i++)
-		if (strcmp(name, archive_folder_name((enum folder)i)) == 0) {
-			*f = (enum folder)i;
-			return archive_need_folder(a, *f, e);
-		}
-	return err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no folder");
+	return idset_has(&u->conflicts, row_hash("recordings", id)) ||
+	       idset_has(&u->conflicts, row_hash("rec_measurements", id));
 }
 
-/* Puts a moved file back under its first name; a created one goes to backup, never away. */
+/* The rows of a file are undone before it: what they say then decides what becomes of it. */
 static int
 undo_file(struct undo *u, const struct json *line, struct err *e)
 {
 	struct archive *a = u->r->a;
-	const char *action = json_get_str(line, "action");
-	bool created = action != NULL && strcmp(action, "create") == 0;
-	char *name = NULL, *moved_to = NULL, *from, *to;
-	enum folder here, there;
-	struct stat st;
-	struct err gone, why;
-	size_t len;
-	int rc = -1;
+	struct err why;
+	int64_t id = 0;
+	int rc;
 
 	if (u->r->dry_run)
 		return 0;
-	if (json_get_bytes(line, "name", &name, &len, e) != 1 ||
-	    (!created && json_get_bytes(line, "to", &moved_to, &len, e) != 1)) {
-		err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no file");
-		goto out;
+	if (json_get_int(line, "id", &id) && is_in_conflict(u, id)) {
+		err_item(&why, P_CONFLICT,
+		    "the row was changed since, and the file that it describes left as it is");
+		note(u, id, &why);
+		return 0;
 	}
-	from = created ? name : moved_to;
-	to = name;
-	if (folder_of(a, line, created ? "folder" : "to_folder", &here, e) == -1)
-		goto out;
-	there = FOLDER_BACKUP;
-	if (created ? archive_need_folder(a, there, e) == -1
-		    : folder_of(a, line, "folder", &there, e) == -1)
-		goto out;
-	if (io_stat_beneath(a->folders[here], from, &st, &gone) == -1) {
-		/* Missing: the change was announced and not done, or is already undone. */
-		if (gone.code != NULL && strcmp(gone.code, P_MISSING) == 0)
-			rc = 0;
-		else
-			*e = gone;
-		goto out;
-	}
-	rc = 0;
-	if (io_move(a->folders[here], from, a->folders[there], to, &why) == -1) {
-		/* A disk that is full or fails is no conflict: what it left undone is done by
-		 * trying again. */
-		if (why.class == ERR_SYSTEM && why.sys != EEXIST) {
-			*e = why;
-			rc = -1;
-			goto out;
-		}
-		err_item(&why, P_CONFLICT, "%s/%s could not be put back as %s/%s", a->paths[here],
-		    from, a->paths[there], to);
-		note(u, 0, &why);
-	}
-out:
-	free(name);
-	free(moved_to);
-	return rc;
+	if ((rc = filechange_in_use(a, line, e)) == 1)
+		err_item(&why, P_CONFLICT,
+		    "%s: the row was changed since, and the file that it describes left as it is",
+		    json_get_str(line, "name") != NULL ? json_get_str(line, "name") : "a file");
+	else if (rc == 0)
+		rc = filechange_undo(a, line, &why, e);
+	if (rc == 1)
+		note(u, id, &why);
+	return rc == -1 ? -1 : 0;
 }
 
 /* ---- the schema ---- */
@@ -408,39 +372,6 @@ out:
 
 /* ---- settling ---- */
 
-static int
-settle_file(struct archive *a, const struct json *line, struct err *e)
-{
-	const char *action = json_get_str(line, "action");
-	bool created = action != NULL && strcmp(action, "create") == 0;
-	char *name = NULL, *to = NULL;
-	enum folder f;
-	struct stat st;
-	struct err gone;
-	int64_t id;
-	size_t len;
-	int rc = -1, row;
-
-	if (json_get_bytes(line, "name", &name, &len, e) != 1 ||
-	    (!created && json_get_bytes(line, "to", &to, &len, e) != 1)) {
-		err_set(e, ERR_CATALOGUE, NULL, "a line of the journal names no file");
-		goto out;
-	}
-	if (folder_of(a, line, "folder", &f, e) == -1 ||
-	    (row = catalogue_find_stored(a->catalogue, name, strlen(name), &id, e)) == -1)
-		goto out;
-	rc = 0;
-	if (row == 0 && io_stat_beneath(a->folders[f], name, &st, &gone) == 0)
-		rc = archive_need_folder(a, FOLDER_BACKUP, e) == -1
-			 ? -1
-			 : io_move(a->folders[f], name, a->folders[FOLDER_BACKUP],
-			       created ? name : to, e);
-out:
-	free(name);
-	free(to);
-	return rc;
-}
-
 int
 rollback_settle(struct archive *a, const char *run, struct err *e)
 {
@@ -453,7 +384,7 @@ rollback_settle(struct archive *a, const char *run, struct err *e)
 		const char *op = json_get_str(line, "op");
 
 		found = op != NULL && strcmp(op, "file") == 0;
-		rc = line == NULL ? -1 : found ? settle_file(a, line, e) : 0;
+		rc = line == NULL ? -1 : found ? filechange_settle(a, line, e) : 0;
 		json_free(line);
 	}
 	journal_read_close(lines);

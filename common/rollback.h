@@ -4,7 +4,8 @@
  * Lines are undone last first. A row is restored only while it is just as the run left it; a row
  * that somebody changed since is left as it is and is a conflict (force: the columns that the run
  * changed are put back all the same). Rows that are already as before are passed over, so a
- * rollback that was killed is finished by running it again. Columns and tables that the run added
+ * rollback that was killed is finished by running it again. A file goes back after its rows
+ * (filechange.h), and stays when they do. Columns and tables that the run added
  * go last, columns only when nothing is left in any of them.
  */
 #ifndef REC_ROLLBACK_H
@@ -33,10 +34,7 @@ struct rollback {
 
 int rollback_run(struct rollback *r, struct err *e);
 
-/*
- * Settles the last file that a killed run was working on, by what the database says: a copy without
- * a row goes to backup/, a file whose row is gone is moved as announced.
- */
+/* Settles the last file that a killed run was working on (filechange.h). */
 int rollback_settle(struct archive *a, const char *run, struct err *e);
 
 #endif

@@ -82,9 +82,6 @@ recover(struct run *r, const struct journal_summary *s, struct err *e)
 	int64_t rows;
 	int rc;
 
-	for (int f = 0; f < FOLDERS; f++)
-		if (r->a->folders[f] != -1 && io_sweep_temps(r->a->folders[f], e) == -1)
-			return -1;
 	if (s->state == JOURNAL_ROLLING_BACK)
 		return rollback_run(&back, e);
 	if (rollback_settle(r->a, s->run, e) == -1)
@@ -121,11 +118,22 @@ recover_all(struct run *r, struct err *e)
 	return rc;
 }
 
+/* Who writes files has the lock; so what is there now, a killed run left, be it one that had not
+ * even a journal. */
+static int
+sweep(struct archive *a, struct err *e)
+{
+	for (int f = 0; f < FOLDERS; f++)
+		if (a->folders[f] != -1 && io_sweep_temps(a->folders[f], e) == -1)
+			return -1;
+	return io_sweep_temps(a->journal, e);
+}
+
 int
 run_open(struct run *r, struct archive *a, const char *kind, struct err *e)
 {
 	*r = (struct run){.a = a, .kind = kind};
-	if (lock(r, e) == 0 && io_sweep_temps(a->journal, e) == 0 &&
+	if (lock(r, e) == 0 && sweep(a, e) == 0 &&
 	    (strcmp(kind, "rollback") == 0 || recover_all(r, e) == 0))
 		return 0;
 	run_close(r);
@@ -251,7 +259,7 @@ recordings(const struct run *r)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < r->n_changes; i++)
-		n += strcmp(r->changes[i].table, "rec_volumes") != 0 &&
+		n += journal_is_recording(r->changes[i].table) &&
 		     (i == 0 || r->changes[i].id != r->changes[i - 1].id);
 	return n;
 }

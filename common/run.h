@@ -38,7 +38,8 @@ struct run {
 	bool in_transaction;
 };
 
-/* Kind "rollback" takes the lock alone: the caller decides what becomes of an interrupted run. */
+/* Temporary files that a killed run left are removed. Kind "rollback" otherwise takes the lock
+ * alone: the caller decides what becomes of an interrupted run. */
 int run_open(struct run *r, struct archive *a, const char *kind, struct err *e);
 int run_upgrade(struct run *r, struct err *e);
 int run_begin(struct run *r, struct err *e);

@@ -60,7 +60,9 @@ scrub_parse(const char *text, struct scrub_opts *o, struct err *e)
 	if (strncmp(text, "sample=", 7) == 0) {
 		o->which = SCRUB_SAMPLE;
 		o->percent = strtod(text + 7, &end);
-		if (end != text + 7 && strcmp(end, "%") == 0 && o->percent > 0 && o->percent <= 100)
+		/* Only decimal: strtod would take " 5", "1e1" and "0x5" as well. */
+		if (text[7 + strspn(text + 7, "0123456789.")] == '%' && end != text + 7 &&
+		    strcmp(end, "%") == 0 && o->percent > 0 && o->percent <= 100)
 			return 0;
 	}
 	if (strncmp(text, "oldest=", 7) == 0) {
@@ -122,12 +124,11 @@ put_suspects_first(struct run_state *r, struct err *e)
 	for (size_t i = 0; i < n->n_wrong && rc == 0; i++) {
 		const struct census_row *w = &n->wrong[i];
 
-		if (w->absent != NULL) {
-			rc = idset_add(&first, (uint64_t)w->id, e);
-		} else if (!w->known && (w->size_differs || w->time_differs || w->restored)) {
-			ids[k++] = w->id;
-			rc = idset_add(&first, (uint64_t)w->id, e);
-		}
+		if (w->absent != NULL || w->known ||
+		    (!w->size_differs && !w->time_differs && !w->restored))
+			continue;
+		ids[k++] = w->id;
+		rc = idset_add(&first, (uint64_t)w->id, e);
 	}
 	for (size_t i = 0; i < r->n_ids && rc == 0; i++)
 		if (!idset_has(&first, (uint64_t)r->ids[i]))
@@ -405,11 +406,13 @@ done(void *ctx, void *item, struct err *e)
 		drop(ctx, en);
 		return -1;
 	}
-	s->files++;
-	s->bytes += en->x.size_bytes > 0 ? en->x.size_bytes : 0;
+	if (en->x.size_bytes >= 0) {
+		s->files++;
+		s->bytes += en->x.size_bytes;
+	}
 	if (strcmp(en->x.verdict, "ok") == 0)
 		s->good++;
-	else
+	else if (en->x.size_bytes >= 0 || !s->absent_told)
 		rc = tell(r, en, e);
 	if (rc == 0)
 		rc = idset_add(&s->judged, (uint64_t)en->row.id, e);
@@ -589,7 +592,10 @@ scrub_coverage(struct findings *f, const struct archive *a, struct err *e)
 		return -1;
 	days = v.checked > 0 ? days_between(v.oldest, now) : -1;
 	all = v.within_31_days == v.recordings;
-	if (all)
+	if (v.recordings > 0 && v.checked == 0)
+		snprintf(text, sizeof text, "none of the %lld recordings has been read so far",
+		    (long long)v.recordings);
+	else if (all)
 		snprintf(text, sizeof text, "all %lld checked within 31 days; oldest %lld days",
 		    (long long)v.recordings, (long long)(days < 0 ? 0 : days));
 	else

@@ -38,7 +38,8 @@ struct scrub {
 	struct findings *f;
 	struct archive *a;
 	struct scrub_opts o;
-	const struct census *census; /* or NULL: rows that it has told of are left out */
+	const struct census *census; /* or NULL: rows that changed on disk by it are read first */
+	bool absent_told;	     /* files that cannot be had were told already */
 	struct idset judged;	     /* out: ids that a verdict was told or passed of */
 	int64_t files, good, bytes;  /* out: read, found unchanged, and their size */
 	bool budget_spent;	     /* out */

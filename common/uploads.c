@@ -97,8 +97,8 @@ tell_stuck(struct findings *f, const struct catalogue_job *job, struct err *e)
 	if (facts == NULL)
 		return -1;
 	return finding_tell(f, "jobs.stuck", FINDING_FAIL, SEVERITY_MEDIUM, P_REMOTE,
-	    "see that no upload is running, then start the application again or run rec-sync "
-	    "jobs: the upload is picked up again",
+	    "see that no upload is running; then rec-health repair --only jobs --apply puts it "
+	    "back into the queue",
 	    facts, e,
 	    "the upload %.64s of %.256s is said to be running since %.40s; none takes "
 	    "longer than %d hours, so its process must have died",

@@ -1,5 +1,5 @@
-# bash completion for rec-meta and rec-migrate. Source it, or install it as
-# share/bash-completion/completions/rec-meta with a link rec-migrate to it.
+# bash completion for rec-meta, rec-migrate and rec-health. Source it, or install it as
+# share/bash-completion/completions/rec-meta with links rec-migrate and rec-health to it.
 #
 # Commands and options come from the tool's own -h, so that they never lag behind it.
 
@@ -52,18 +52,34 @@ _rectools_archive_args()
 	done
 }
 
+# The runs that can be taken back; of one kind, when it is named. $1 is rec-migrate.
 _rectools_runs()
 {
 	local args=()
 
 	mapfile -d '' -t args < <(_rectools_archive_args)
-	"$1" "${args[@]}" runs -o json 2>/dev/null |
+	"$1" "${args[@]}" runs -o json 2>/dev/null | grep "\"kind\":\"${2:-}" |
 	    sed -n '/"state":"rolled_back"/d; s/^{"run":"\([^"]*\)".*/\1/p'
 }
 
 _rectools_reply()
 {
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+# _rectools_list NAMES CUR: the last name of a list with commas; names that stand in it are not offered again.
+_rectools_list()
+{
+	local last=${2##*,} before name left=
+
+	before=${2%"$last"}
+	for name in $1; do
+		if [[ ",$before" != *",$name,"* ]]; then
+			left+=" $name"
+		fi
+	done
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$left" -- "$last")
+	compopt -o nospace 2>/dev/null
 }
 
 _rectools()
@@ -84,7 +100,8 @@ _rectools()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		value=${COMP_WORDS[i]}
 		case $value in
-		-C|-E|-j|-o|--root|--env|--jobs|--output|--progress|--shard|--title|--where|--sort|--limit|--metrics)
+		-C|-E|-j|-o|--root|--env|--jobs|--output|--progress|--shard|--title|--where|--sort|--limit|--metrics|\
+		--html|--only|--skip|--fixity|--max-time|--max-bytes)
 			# Its argument is no command.
 			if [ "${COMP_WORDS[i + 1]}" = = ]; then
 				i=$((i + 1))
@@ -105,8 +122,23 @@ _rectools()
 	-E|--env) _rectools_reply 'development testing production' "$cur"; return ;;
 	--progress) _rectools_reply 'auto always never' "$cur"; return ;;
 	-C|--root) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-	--metrics) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	-j|--jobs|--shard|--title|--where|--limit) return ;;
+	--metrics|--html) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-j|--jobs|--shard|--title|--where|--limit|--max-time|--max-bytes) return ;;
+	--fixity)
+		_rectools_reply 'none all sample= oldest=' "$cur"
+		if [[ ${COMPREPLY[0]-} == *= ]]; then
+			compopt -o nospace 2>/dev/null
+		fi
+		return
+		;;
+	--only|--skip)
+		if [ "$command" = repair ]; then
+			_rectools_list 'headers parts orphans moved jobs' "$cur"
+		else
+			_rectools_list 'config folders disk database database-full completeness jobs retention fixity' "$cur"
+		fi
+		return
+		;;
 	--sort)
 		keys='id path filename stored_filename title status sync_status created_at size_bytes mtime container
 		    codec mime_type sample_rate_hz channels bits_per_sample frames duration_s bit_rate_bps xxh3_128
@@ -147,6 +179,11 @@ _rectools()
 	rec-migrate:rollback)
 		_rectools_reply "$(_rectools_runs "$tool")" "$cur"
 		;;
+	rec-health:repair)
+		if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" --undo "* ]]; then
+			_rectools_reply "$(_rectools_runs "${tool%health}migrate" repair)" "$cur"
+		fi
+		;;
 	rec-meta:probe|rec-meta:add|rec-meta:show|rec-meta:rm|rec-meta:refresh)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -157,4 +194,4 @@ _rectools()
 	esac
 }
 
-complete -F _rectools rec-meta rec-migrate
+complete -F _rectools rec-meta rec-migrate rec-health

@@ -23,13 +23,13 @@ offers()
 	is "$name" "$(complete_words "$@")" "$wanted"
 }
 
-ok "both tools are completed" bash -c '. "$1" && complete -p rec-meta rec-migrate' - "$TOP/completion/rectools.bash"
+ok "all tools are completed" bash -c '. "$1" && complete -p rec-meta rec-migrate rec-health' - "$TOP/completion/rectools.bash"
 
 commands_of()
 {
 	"$1" -h | sed -n '/^usage:/,/^$/p' | sed -n 's/.*\[OPTION\.\.\.\] \([a-z]*\).*/\1/p' | sort | tr '\n' ' ' | sed 's/ *$//'
 }
-for tool in rec-meta rec-migrate; do
+for tool in rec-meta rec-migrate rec-health; do
 	offers "the commands of $tool are those of its usage" "$(commands_of $tool)" $tool ""
 done
 offers "a command is completed" "probe" rec-meta pr
@@ -40,7 +40,7 @@ offers "the options of a command" "--purge" rec-meta rm --pu
 offers "an option of another command is not offered" "" rec-meta list --pu
 offers "an option with an argument ends in =" "--where=" rec-meta list --w
 offers "common options are offered with every command" "--dry-run" rec-migrate rollback --d
-for tool in rec-meta rec-migrate; do
+for tool in rec-meta rec-migrate rec-health; do
 	offers "every option of $tool is offered before the command" \
 	    "$("$tool" -h | grep -o -E '^ +(-., )?--[a-z-]+=?' | grep -o -e '--.*' | sort | tr '\n' ' ' | sed 's/ *$//')" \
 	    "$tool" --
@@ -56,6 +56,49 @@ offers "a sort key the other way round" "-loudness_lufs -loudness_range_lu" rec-
 offers "the next sort key" "-duration_s,title" rec-meta list --sort -duration_s,ti
 offers "what can be set" "status= tags. tags= title=" rec-meta set 7 ""
 offers "a status" "archived" rec-meta set 7 status = ar
+
+offers "the options of check" "--max-bytes= --max-time=" rec-health check --max
+offers "they are those of the tool, without a command" "--max-bytes= --max-time=" rec-health --max
+offers "of repair" "--undo" rec-health repair --u
+offers "gc has no --only" "" rec-health gc --on
+offers "what --fixity reads" "all none oldest= sample=" rec-health check --fixity ""
+offers "what --fixity reads, right behind the =" "sample=" rec-health check --fixity = sa
+offers "its argument is not taken for a command" "gc" rec-health --fixity all g
+groups="completeness config database database-full disk fixity folders jobs retention"
+offers "groups of checks" "$groups" rec-health check --only ""
+offers "the next group, without those that stand there" "jobs,disk,database jobs,disk,database-full" rec-health --only = jobs,disk,da
+offers "a group that stands there is not offered again" "" rec-health check --skip config,conf
+offers "kinds of repair" "headers jobs moved orphans parts" rec-health repair --only ""
+offers "the next kind" "headers,parts" rec-health repair --only headers,pa
+
+# Every name that is offered is one: what ends it is the missing archive, not the list.
+mkdir "$TMP/nothing"
+run rec-health -C "$TMP/nothing" repair --only headers,jobs,moved,orphans,parts
+status "every kind that is offered is one" 3
+run rec-health -C "$TMP/nothing" -q check --only "${groups// /,}"
+is "every group that is offered is one" "$st $(jq -r .check "$out" | tail -n 1)" "3 folders.database"
+touch "$TMP/nothing/a.prom"
+cd "$TMP/nothing" || exit 1
+offers "files for --metrics" "a.prom" rec-health check --metrics ""
+offers "files for --html" "a.prom" rec-health check --html = a
+cd "$TMP" || exit 1
+offers "what --max-time takes is not guessed" "" rec-health check --max-time ""
+
+# A rec-migrate that has runs of every kind.
+mkdir "$TMP/fake"
+ln -s "$BIN/rec-health" "$TMP/fake/rec-health"
+cat >"$TMP/fake/rec-migrate" <<'END'
+#!/bin/sh
+[ "$*" = "-C /srv runs -o json" ] || exit 3
+echo '{"run":"20260101T000000.000000Z-00000001","kind":"apply","state":"applied"}'
+echo '{"run":"20260102T000000.000000Z-00000002","kind":"repair","state":"rolled_back"}'
+echo '{"run":"20260103T000000.000000Z-00000003","kind":"repair","state":"applied"}'
+echo '{"run":"20260104T000000.000000Z-00000004","kind":"repair","state":"interrupted"}'
+END
+chmod +x "$TMP/fake/rec-migrate"
+repairs="20260103T000000.000000Z-00000003 20260104T000000.000000Z-00000004"
+offers "the repairs that can be taken back" "$repairs" "$TMP/fake/rec-health" -C /srv repair --undo ""
+offers "no run without --undo" "" "$TMP/fake/rec-health" -C /srv repair ""
 
 # Every sort key that is offered is one.
 keys=$(complete_words rec-meta list --sort "")

@@ -37,6 +37,7 @@ cp -a "$root" pristine
 
 META='probe add list show set rm refresh'
 MIGRATE='status plan apply verify rollback runs'
+HEALTH='check repair gc config'
 
 # await CMD...: until it succeeds, for a minute at most.
 await()
@@ -50,7 +51,7 @@ await()
 }
 
 # ---- options
-for tool in rec-meta rec-migrate; do
+for tool in rec-meta rec-migrate rec-health; do
 	quiet_ok "$tool -h" $tool -h
 	ok "$tool -h shows every command" grep -q "usage: $tool " "$out"
 	quiet_ok "$tool --help" $tool --help
@@ -58,6 +59,7 @@ for tool in rec-meta rec-migrate; do
 	ok "$tool -V is its name and version" grep -qE "^$tool \(rectools\) [0-9]+\.[0-9]+" "$out"
 	commands=$META
 	[ $tool = rec-migrate ] && commands=$MIGRATE
+	[ $tool = rec-health ] && commands=$HEALTH
 	for command in $commands; do
 		quiet_ok "$tool $command -h" $tool $command -h
 	done
@@ -69,8 +71,9 @@ wrong()
 	is "${*:0:8}: in one line, on stderr alone" "$(wc -l <"$errf") $(wc -c <"$out")" "1 0"
 	stderr_has "${*:0:8}: that names the tool" "^$1: ."
 }
-for tool in rec-meta rec-migrate; do
-	wrong $tool
+for tool in rec-meta rec-migrate rec-health; do
+	# Without a command rec-health checks.
+	[ $tool = rec-health ] || wrong $tool
 	wrong $tool nothing
 	wrong $tool ''
 	for option in -x --nothing --jobs --jobs=0 --jobs=-1 --jobs=x --jobs=1025 --jobs= -j -jx '-j 1x' --output --output=xml -o -ox --output= --env \
@@ -103,6 +106,14 @@ wrong rec-migrate -C "$root" runs 1
 wrong rec-migrate -C "$root" rollback a b
 wrong rec-migrate -C "$root" rollback x
 wrong rec-meta -C "$root" list x
+wrong rec-health check --apply
+wrong rec-health repair --html=x
+wrong rec-health gc --undo
+wrong rec-health config --fixity=all
+wrong rec-health -C "$root" check x
+wrong rec-health -C "$root" repair x
+wrong rec-health -C "$root" gc x
+wrong rec-health -C "$root" config x
 
 # ---- root and settings
 run rec-meta -C "$TMP/nowhere" list
@@ -121,14 +132,16 @@ run env REC_ROOT="$root" rec-meta probe a.wav
 jq_is "also with REC_ROOT" .problem.code missing
 setting()
 {
-	local name=$1 key=$2 source=$3
+	local name=$1 key=$2 source=$3 command
 
 	shift 3
-	run "$@" rec-migrate -C "$root" status
-	status "$name: status 3" 3
-	is "$name: one line" "$(wc -l <"$errf")" 1
-	stderr_has "$name: names $key" "$key"
-	stderr_has "$name: and where it is from" "$source"
+	for command in "rec-migrate -C $root status" "rec-health -C $root check" "rec-health -C $root config"; do
+		run "$@" $command
+		status "$name, ${command##* }: status 3" 3
+		is "$name, ${command##* }: one line" "$(wc -l <"$errf")" 1
+		stderr_has "$name, ${command##* }: names $key" "$key"
+		stderr_has "$name, ${command##* }: and where it is from" "$source"
+	done
 }
 setting "a bad environment" APP_ENVIRONMENT 'environment variable.*development.*testing.*production' env APP_ENVIRONMENT=staging
 setting "a bad number" RECORDINGS_MAX_SIZE_MB 'environment variable' env RECORDINGS_MAX_SIZE_MB=-5
@@ -278,6 +291,18 @@ is "are bad_record each, and do not stop the rest" "$(jq -r '.problem.code' "$ou
     "bad_record bad_record bad_record bad_record bad_record bad_record missing bad_record bad_record bad_record bad_record bad_record null "
 stderr_has "their line is named" 'line 1[^0-9].*'
 
+# ---- names of any bytes in findings
+mv "$root/recordings/raw" "$root/recordings/whole"
+mkdir "$root/recordings/raw"
+cp -p "$root/recordings/whole/a.wav" "$root/recordings/raw/"
+run rec-health -C "$root" --only completeness -o path0
+is "rec-health names every file that is gone, by its bytes" "$(tr '\0' '|' <"$out" | hex)" "$(printf 'recordings/raw/%s|' "${names[@]:1}" | hex)"
+is "each on one line of stderr" "$(wc -l <"$errf") $(LC_ALL=C grep -cP '[^\x20-\x7e]' "$errf")" "$((count - 1)) $(printf '%s\n' "${names[@]:1}" | grep -c ünï)"
+run rec-health -C "$root" --only completeness
+is "valid UTF-8 as path, the other as path_hex" "$(jq -c 'select(.id) | has("path") != has("path_hex")' "$out" | sort | uniq -c | tr -s ' ')" " $((count - 1)) true"
+rm -r "$root/recordings/raw"
+mv "$root/recordings/whole" "$root/recordings/raw"
+
 # ---- one in, one out, in order
 mkfifo pipe
 mkdir folder
@@ -362,10 +387,11 @@ gone()
 	exec 7<&-
 	"$@" >&6 6>&-
 }
-for command in "rec-meta -h" "rec-meta -V" "rec-migrate -h" "rec-migrate -V" "rec-meta probe a.wav" "rec-meta -C $root list" "rec-meta -C $root list -o table" \
+for command in "rec-meta -h" "rec-meta -V" "rec-migrate -h" "rec-migrate -V" "rec-health -h" "rec-health -V" "rec-meta probe a.wav" "rec-meta -C $root list" "rec-meta -C $root list -o table" \
     "rec-meta -C $root list -o path0" "rec-meta -C $root show 1" "rec-meta -C $root set 1 title=x" "rec-meta -C $root rm 2" \
     "rec-meta -C $root add $TMP/a.wav --allow-duplicates" "rec-meta -C $root refresh 1" \
-    "rec-migrate -C $root status" "rec-migrate -C $root verify" "rec-migrate -C $root runs" "rec-migrate -q -C $root rollback"; do
+    "rec-migrate -C $root status" "rec-migrate -C $root verify" "rec-migrate -C $root runs" \
+    "rec-health -C $root" "rec-health -C $root check -o table" "rec-health -C $root check --fixity all" "rec-health config" "rec-migrate -q -C $root rollback"; do
 	cannot_write applied $command
 done
 for command in "rec-migrate -C $root plan" "rec-migrate -C $root apply"; do

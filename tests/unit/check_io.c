@@ -521,6 +521,114 @@ START_TEST(a_copy_is_the_same_bytes_and_never_replaces)
 }
 END_TEST
 
+START_TEST(a_second_name_is_the_same_file_and_never_replaces)
+{
+	struct stat a, b;
+
+	put_text(dir, "take.wav", "the bytes");
+	ck_assert_int_eq(io_link_or_copy(dir, "take.wav", dir, "kept.wav", &e), 0);
+	ck_assert_int_eq(fstatat(dir, "take.wav", &a, 0), 0);
+	ck_assert_int_eq(fstatat(dir, "kept.wav", &b, 0), 0);
+	ck_assert(a.st_ino == b.st_ino);
+	put_text(dir, "taken", "theirs");
+	ck_assert_int_eq(io_link_or_copy(dir, "take.wav", dir, "taken", &e), -1);
+	ck_assert_int_eq(e.sys, EEXIST);
+	holds(dir, "taken", "theirs");
+	ck_assert_int_eq(io_link_or_copy(dir, "missing", dir, "new", &e), -1);
+	ck_assert_int_eq(e.sys, ENOENT);
+	ck_assert_int_eq(io_link_or_copy(dir, "../outside", dir, "new", &e), -1);
+	ck_assert_str_eq(e.code, P_UNSAFE_PATH);
+	ck_assert_int_eq(io_link_or_copy(dir, "take.wav", dir, "../new", &e), -1);
+	ck_assert_str_eq(e.code, P_UNSAFE_PATH);
+	ck_assert_int_eq(entries(dir), 3);
+}
+END_TEST
+
+START_TEST(a_replaced_file_is_gone_and_the_other_keeps_everything)
+{
+	struct stat was, is;
+
+	put_text(dir, "old.wav", "the original");
+	put_text(dir, "new.wav", "repaired");
+	ck_assert_int_eq(fstatat(dir, "old.wav", &was, 0), 0);
+	ck_assert_int_eq(io_replace(dir, "old.wav", dir, "new.wav", &e), 0);
+	ck_assert_int_eq(fstatat(dir, "new.wav", &is, 0), 0);
+	ck_assert(was.st_ino == is.st_ino);
+	holds(dir, "new.wav", "the original");
+	ck_assert_int_eq(entries(dir), 1);
+	/* Two names of one file: rename(2) would keep both. */
+	ck_assert_int_eq(io_link_or_copy(dir, "new.wav", dir, "same.wav", &e), 0);
+	ck_assert_int_eq(io_replace(dir, "same.wav", dir, "new.wav", &e), 0);
+	ck_assert_int_eq(entries(dir), 1);
+	holds(dir, "new.wav", "the original");
+	/* Nothing to replace is fine, nothing to put there is not. */
+	ck_assert_int_eq(io_replace(dir, "new.wav", dir, "free.wav", &e), 0);
+	ck_assert_int_eq(io_replace(dir, "new.wav", dir, "free.wav", &e), -1);
+	ck_assert_int_eq(e.sys, ENOENT);
+	holds(dir, "free.wav", "the original");
+	ck_assert_int_eq(io_replace(dir, "free.wav", dir, "../outside", &e), -1);
+	ck_assert_str_eq(e.code, P_UNSAFE_PATH);
+	ck_assert_int_eq(io_replace(dir, "../outside", dir, "free.wav", &e), -1);
+	ck_assert_str_eq(e.code, P_UNSAFE_PATH);
+}
+END_TEST
+
+START_TEST(a_link_and_a_replacement_reach_another_file_system)
+{
+	char path[] = "/dev/shm/check_io.XXXXXX";
+	struct timespec times[2] = {
+	    {.tv_sec = 1757066400, .tv_nsec = 5000}, {.tv_sec = 1757066401, .tv_nsec = 123456000}};
+	struct stat st;
+	int other = other_file_system(path);
+
+	if (other == -1)
+		return;
+	put_text(dir, "take.wav", "the bytes");
+	ck_assert_int_eq(fchmodat(dir, "take.wav", 0640, 0), 0);
+	ck_assert_int_eq(utimensat(dir, "take.wav", times, 0), 0);
+	ck_assert_int_eq(io_link_or_copy(dir, "take.wav", other, "kept.wav", &e), 0);
+	holds(other, "kept.wav", "the bytes");
+	ck_assert_int_eq(io_link_or_copy(dir, "take.wav", other, "kept.wav", &e), -1);
+	ck_assert_int_eq(e.sys, EEXIST);
+	put_text(dir, "take.wav", "repaired");
+	ck_assert_int_eq(io_replace(other, "kept.wav", dir, "take.wav", &e), 0);
+	holds(dir, "take.wav", "the bytes");
+	ck_assert_int_eq(fstatat(dir, "take.wav", &st, 0), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0640);
+	ck_assert_int_eq(st.st_mtim.tv_sec, 1757066401);
+	ck_assert_int_eq(st.st_mtim.tv_nsec, 123456000);
+	ck_assert_int_eq(entries(other), 0);
+	ck_assert_int_eq(entries(dir), 1);
+	close(other);
+	remove_tree(path);
+}
+END_TEST
+
+START_TEST(pouring_writes_all_bytes_gives_their_digest_and_stops_when_told)
+{
+	atomic_int stop = 0;
+	atomic_ullong done = 0;
+	char sum[HASH_XXH3_128_HEX], whole[HASH_SHA256_HEX];
+	struct io_new f;
+	int fd;
+
+	put_text(dir, "from", "the bytes");
+	ck_assert_int_ne(fd = io_open(dir, "from", &e), -1);
+	ck_assert_int_eq(io_new_open(&f, dir, "to", &e), 0);
+	ck_assert_int_eq(io_pour(fd, f.fd, &stop, &done, sum, &e), 0);
+	ck_assert_int_eq(io_digest(fd, HASH_XXH3_128, false, NULL, NULL, whole, &e), 0);
+	ck_assert_str_eq(sum, whole);
+	ck_assert_uint_eq(atomic_load(&done), 9);
+	ck_assert_int_eq(io_new_commit(&f, 0644, false, &e), 0);
+	holds(dir, "to", "the bytes");
+	stop = SIGTERM;
+	ck_assert_int_eq(io_pour(fd, f.fd, &stop, &done, sum, &e), -1);
+	ck_assert_int_eq(e.class, ERR_STOPPED);
+	io_new_close(&f);
+	close(fd);
+}
+END_TEST
+
 /* ---- folders ---- */
 
 START_TEST(folders_are_made_where_they_are_missing)
@@ -664,6 +772,10 @@ main(void)
 	tcase_add_test(t, a_rename_never_replaces_and_never_climbs);
 	tcase_add_test(t, a_move_to_another_file_system_keeps_bytes_mode_and_times);
 	tcase_add_test(t, a_copy_is_the_same_bytes_and_never_replaces);
+	tcase_add_test(t, a_second_name_is_the_same_file_and_never_replaces);
+	tcase_add_test(t, a_replaced_file_is_gone_and_the_other_keeps_everything);
+	tcase_add_test(t, a_link_and_a_replacement_reach_another_file_system);
+	tcase_add_test(t, pouring_writes_all_bytes_gives_their_digest_and_stops_when_told);
 	tcase_add_test(t, folders_are_made_where_they_are_missing);
 	tcase_add_test(t, a_folder_is_empty_when_nothing_is_in_it);
 	tcase_add_test(t, a_sweep_removes_temporary_files_of_ours_and_no_others);

@@ -405,10 +405,11 @@ START_TEST(ten_thousand_lines_are_found)
 }
 END_TEST
 
-START_TEST(the_volumes_rows_are_no_recordings)
+START_TEST(rows_of_volumes_and_jobs_are_no_recordings)
 {
 	static const char *const lines[] = {"{\"op\":\"row\",\"table\":\"rec_volumes\",\"id\":1}",
 	    "{\"op\":\"row\",\"table\":\"rec_measurements\",\"id\":0}",
+	    "{\"op\":\"row\",\"table\":\"jobs\",\"id\":7}",
 	    "{\"op\":\"file\",\"action\":\"create\"}", NULL};
 
 	made("apply", lines);
@@ -586,7 +587,7 @@ main(void)
 	tcase_add_test(t, lines_that_are_whole_but_missing_twice_or_of_another_run_are_an_error);
 	tcase_add_test(t, a_line_longer_than_a_block_comes_back_too);
 	tcase_add_test(t, ten_thousand_lines_are_found);
-	tcase_add_test(t, the_volumes_rows_are_no_recordings);
+	tcase_add_test(t, rows_of_volumes_and_jobs_are_no_recordings);
 	tcase_add_loop_test(t, a_summary_tells_each_state, 0, 5);
 	tcase_add_test(t, a_run_that_is_not_there_or_empty_is_an_error);
 	tcase_add_test(t, names_of_runs_are_told_by_their_form);
