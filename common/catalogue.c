@@ -161,7 +161,7 @@ catalogue_exec(struct catalogue *c, const char *sql, struct err *e)
 {
 	return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK
 		   ? 0
-		   : catalogue_error(c, "changing it", e);
+		   : catalogue_error(c, "a statement failed", e);
 }
 
 int
@@ -349,12 +349,6 @@ catalogue_shape(const struct catalogue *c)
 	return &c->shape;
 }
 
-bool
-catalogue_is_alone(const struct catalogue *c)
-{
-	return c->alone;
-}
-
 /* ---- opening ---- */
 
 /* 1 when PATH + suffix is there and not empty. */
@@ -397,7 +391,7 @@ open_db(struct catalogue *c, struct err *e)
 	bool lone_wal = has_side_file(c->o.path, "-wal") && !has_side_file(c->o.path, "-shm");
 
 	if (access(c->o.path, F_OK) == -1)
-		return err_set(e, ERR_CATALOGUE, NULL,
+		return err_set(e, ERR_CATALOGUE, errno == ENOENT ? P_MISSING : NULL,
 		    "%s: %s: no archive here; name its root with -C (or REC_ROOT)", c->o.path,
 		    strerror(errno));
 	if (sqlite3_open_v2(c->o.path, &c->db,
@@ -419,8 +413,8 @@ open_db(struct catalogue *c, struct err *e)
 	if (!c->o.write)
 		sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
 		    has_side_file(c->o.path, "-wal"), NULL);
-	c->alone = !c->o.write && lone_wal;
-	if (c->alone && catalogue_exec(c, "PRAGMA locking_mode = EXCLUSIVE", e) == -1)
+	if (!c->o.write && lone_wal &&
+	    catalogue_exec(c, "PRAGMA locking_mode = EXCLUSIVE", e) == -1)
 		return -1;
 	if (catalogue_exec(c,
 		"PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;",

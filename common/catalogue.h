@@ -54,11 +54,6 @@ struct catalogue_shape {
 struct catalogue *catalogue_open(const struct catalogue_opts *o, struct err *e);
 void catalogue_close(struct catalogue *c);
 const struct catalogue_shape *catalogue_shape(const struct catalogue *c);
-/*
- * True for a connection for reading that keeps every other program out, since it reads a WAL
- * without its index (a copied archive) and must leave no file behind.
- */
-bool catalogue_is_alone(const struct catalogue *c);
 /* Looks at the shape again and makes the views anew, after the schema was changed. */
 int catalogue_refresh_shape(struct catalogue *c, struct err *e);
 

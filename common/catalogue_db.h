@@ -14,7 +14,6 @@ struct catalogue {
 	sqlite3 *db;
 	struct catalogue_opts o; /* strings are copies */
 	struct catalogue_shape shape;
-	bool alone;	     /* reads a lone WAL: nobody else can open the database meanwhile */
 	int64_t deadline_ns; /* of the wait for a lock that is going on */
 	struct {
 		char *sql;

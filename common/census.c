@@ -51,7 +51,7 @@ same(const char *a, const char *b)
 /* What the mode says; asked of the kernel only when the mode does not let everybody read. */
 static bool
 may_read(
-    const struct taking *k, const struct catalogue_row *row, enum folder f, const struct stat *st)
+    const struct archive *a, const struct catalogue_row *row, enum folder f, const struct stat *st)
 {
 	if ((st->st_mode & (S_IRUSR | S_IRGRP | S_IROTH)) == (S_IRUSR | S_IRGRP | S_IROTH))
 		return true;
@@ -59,7 +59,20 @@ may_read(
 	if ((st->st_mode & S_IRUSR) == 0)
 		return false;
 	return geteuid() == st->st_uid || geteuid() == 0 ||
-	       faccessat(k->a->folders[f], row->stored, R_OK, AT_EACCESS) == 0;
+	       faccessat(a->folders[f], row->stored, R_OK, AT_EACCESS) == 0;
+}
+
+const char *
+census_absent(
+    const struct archive *a, const struct catalogue_row *row, enum folder *f, struct stat *st)
+{
+	struct err why;
+
+	if (archive_locate(a, row->stored, row->stored_len, row->folder, f, st, &why) == -1)
+		return why.code != NULL ? why.code : P_UNREADABLE;
+	if (!S_ISREG(st->st_mode))
+		return P_UNSUPPORTED;
+	return may_read(a, row, *f, st) ? NULL : P_DENIED;
 }
 
 /* Found damaged by measuring or by a check, in a way that the bytes show. */
@@ -71,18 +84,13 @@ was_damaged(const struct catalogue_row *row)
 	       !same(row->problem_code, P_UNREADABLE);
 }
 
-static bool
-was_flagged(const struct catalogue_row *row)
-{
-	return row->verdict != NULL && !same(row->verdict, "ok") && row->checked_mtime != NULL;
-}
-
 static void
 compare_stat(const struct catalogue_row *row, const struct stat *st, struct census_row *w)
 {
 	bool seen = row->seen_mtime != NULL;
 	const char *mtime = seen ? row->seen_mtime : row->mtime;
-	char now[CLOCK_TEXT_MAX];
+	char now[CLOCK_TEXT_MAX], changed[CLOCK_TEXT_MAX];
+	bool checked = row->verdict != NULL && row->checked_mtime != NULL, checked_as_now;
 
 	clock_rfc3339(st->st_mtim, now);
 	w->size_bytes = (int64_t)st->st_size;
@@ -91,12 +99,19 @@ compare_stat(const struct catalogue_row *row, const struct stat *st, struct cens
 					   : row->filesize_bytes;
 	w->size_differs = w->size_recorded >= 0 && w->size_recorded != w->size_bytes;
 	w->time_differs = row->measured && mtime != NULL && strcmp(mtime, now) != 0;
-	if (was_flagged(row)) {
-		w->known =
-		    row->checked_size_bytes == w->size_bytes && same(row->checked_mtime, now);
+	checked_as_now =
+	    checked && row->checked_size_bytes == w->size_bytes && same(row->checked_mtime, now);
+	if (checked && !same(row->verdict, "ok")) {
+		/* A copy in its place may have its size and time, but came after the check. */
+		clock_rfc3339(st->st_ctim, changed);
+		w->known = checked_as_now && strcmp(changed, row->checked_at) <= 0;
 		w->restored = !w->known;
+	} else if (checked_as_now && row->measured) {
+		/* Its bytes were read as they are now, and are those that were recorded. */
+		w->size_differs = w->time_differs = false;
 	}
-	w->known = w->known || (was_damaged(row) && !w->size_differs && !w->time_differs);
+	w->known =
+	    w->known || (was_damaged(row) && !w->restored && !w->size_differs && !w->time_differs);
 }
 
 /* 1 when there is something to tell about the row. */
@@ -104,7 +119,6 @@ static bool
 compare_row(struct taking *k, const struct catalogue_row *row, struct census_row *w)
 {
 	const char *sha256 = row->sha256 != NULL ? row->sha256 : row->checksum;
-	struct err why;
 	struct stat st;
 	enum folder f;
 
@@ -115,21 +129,18 @@ compare_row(struct taking *k, const struct catalogue_row *row, struct census_row
 			w->sha256[i] =
 			    (char)(sha256[i] >= 'A' && sha256[i] <= 'F' ? sha256[i] - 'A' + 'a'
 									: sha256[i]);
-	if (archive_locate(k->a, row->stored, row->stored_len, row->folder, &f, &st, &why) == -1) {
-		w->absent = why.code != NULL ? why.code : P_UNREADABLE;
+	w->absent = census_absent(k->a, row, &f, &st);
+	if (w->absent != NULL && !same(w->absent, P_DENIED)) {
 		w->size_recorded =
 		    row->measured && row->size_bytes >= 0 ? row->size_bytes : row->filesize_bytes;
 		return true;
 	}
-	if (!S_ISREG(st.st_mode)) {
-		w->absent = P_UNSUPPORTED;
-		return true;
-	}
 	k->n->bytes += (int64_t)st.st_size;
 	compare_stat(row, &st, w);
-	if (!may_read(k, row, f, &st))
-		w->absent = P_DENIED;
-	return w->absent != NULL || w->size_differs || w->time_differs || w->known || w->restored;
+	w->other_folder = w->absent == NULL && row->folder != NULL &&
+			  strcmp(row->folder, archive_folder_name(f)) != 0;
+	return w->absent != NULL || w->size_differs || w->time_differs || w->known || w->restored ||
+	       w->other_folder;
 }
 
 static int
@@ -304,6 +315,24 @@ find_missing(struct census_row **rows, size_t n, const char *sha256)
 	return NULL;
 }
 
+/* The rows were taken by ascending id. */
+static bool
+is_absent(const struct census *n, int64_t id)
+{
+	size_t lo = 0, hi = n->n_wrong;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (n->wrong[mid].id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n->n_wrong && n->wrong[lo].id == id && n->wrong[lo].absent != NULL &&
+	       n->wrong[lo].moved_to == -1;
+}
+
 static int
 recognise(struct taking *k, size_t i, struct census_row **rows, size_t n_rows, struct err *e)
 {
@@ -331,7 +360,9 @@ recognise(struct taking *k, size_t i, struct census_row **rows, size_t n_rows, s
 		file->moved_from = row->id;
 		return 0;
 	}
-	if ((rc = catalogue_find_sha256(k->a->catalogue, sha256, &id, e)) == 1)
+	/* Whoever removed it as a duplicate would remove the only copy. */
+	if ((rc = catalogue_find_sha256(k->a->catalogue, sha256, &id, e)) == 1 &&
+	    !is_absent(k->n, id))
 		file->duplicate_of = id;
 	return rc == -1 ? -1 : 0;
 }

@@ -23,10 +23,12 @@ struct census_row {
 	/* Problem code, static: missing, denied, unsafe_path, …; NULL: the file is there and
 	 * readable. */
 	const char *absent;
+	/* It lies under its name, in the one of raw and edited that is not recorded. */
+	bool other_folder;
 	bool size_differs; /* from what was recorded, or from what was seen when it was last
 			      measured */
 	bool time_differs;
-	bool restored; /* it was found damaged, and has another size or time since */
+	bool restored; /* it was found damaged, and has been written or replaced since */
 	bool known;    /* it was found damaged, and is still as it was seen then */
 	int64_t size_recorded, size_bytes; /* -1: unknown */
 	char sha256[HASH_SHA256_HEX];	   /* recorded, lower case; "" */
@@ -58,6 +60,12 @@ struct census {
  * case.
  */
 int census_take(struct census *n, struct tool *t, const struct archive *a, struct err *e);
+/*
+ * Why the file of a row cannot be read by those who should: a static problem code, or NULL and *st
+ * when it can be.
+ */
+const char *census_absent(
+    const struct archive *a, const struct catalogue_row *row, enum folder *f, struct stat *st);
 void census_free(struct census *n);
 
 #endif

@@ -79,8 +79,9 @@ open_tree(struct examination *x, struct err *e)
 	if (archive_open_tree(&x->a, x->t->environment, &tool_stop, &why) == -1)
 		return finding_could_not(&x->f,
 		    why.class == ERR_CONFIG ? "config.values" : "folders.open",
-		    why.class == ERR_CONFIG ? "correct the value; rec-health config shows them all"
-					    : "see the message",
+		    why.class == ERR_CONFIG ? "correct the value where the message says"
+					    : "see that the folder is there, is a folder, and "
+					      "that this user may enter it",
 		    &why, e);
 	x->opened = true;
 	c = x->a.config;
@@ -98,11 +99,7 @@ open_catalogue(struct examination *x, struct err *e)
 	struct err why;
 
 	if (archive_open_catalogue(&x->a, false, &why) == -1)
-		return finding_could_not(&x->f, "database.open",
-		    why.class == ERR_BUSY
-			? "see which program holds it (fuser, lsof), and try again"
-			: "see the message",
-		    &why, e);
+		return finding_could_not(&x->f, "database.open", database_advice(&why), &why, e);
 	if (!wants(x, CHECKUP_DATABASE | CHECKUP_DATABASE_FULL))
 		return 1;
 	return finding_tell(&x->f, "database.open", FINDING_PASS, SEVERITY_INFO, NULL, NULL, NULL,
@@ -157,26 +154,38 @@ check_recordings(struct examination *x, struct err *e)
 	struct err why;
 
 	if (census_take(&x->census, x->t, &x->a, &why) == -1)
-		return finding_could_not(&x->f, "completeness.files",
-		    "repair the database first (see database.integrity)", &why, e);
-	if (wants(x, CHECKUP_COMPLETENESS))
-		return completeness_check(&x->f, &x->a, &x->census, e);
-	return 0;
+		return finding_could_not(&x->f, "completeness.files", NULL, &why, e);
+	return wants(x, CHECKUP_COMPLETENESS) ? completeness_check(&x->f, &x->a, &x->census, e)
+					      : completeness_files(&x->f, &x->a, &x->census, e);
 }
 
 static int
-check_fixity(struct examination *x, struct err *e)
+read_files(struct examination *x, struct err *e)
 {
 	x->scrub = (struct scrub){.f = &x->f,
 	    .a = &x->a,
 	    .o = x->c->fixity,
-	    .census = &x->census,
-	    .absent_told = wants(x, CHECKUP_COMPLETENESS)};
+	    .note_nothing = findings_count(&x->f, "database.integrity", FINDING_FAIL) > 0 ||
+			    findings_count(&x->f, "database.wal", FINDING_FAIL) > 0,
+	    .census = &x->census};
 	if (x->c->fixity.which != SCRUB_NONE && scrub_run(&x->scrub, e) == -1)
 		return -1;
 	if (completeness_unread(&x->f, &x->a, &x->census, &x->scrub.judged, e) == -1)
 		return -1;
 	return scrub_coverage(&x->f, &x->a, e);
+}
+
+static int
+check_fixity(struct examination *x, struct err *e)
+{
+	struct err why;
+
+	if (read_files(x, &why) == 0)
+		return 0;
+	if (why.class == ERR_CATALOGUE || why.class == ERR_BUSY)
+		return finding_could_not(&x->f, "fixity.files", NULL, &why, e);
+	*e = why;
+	return -1;
 }
 
 /* ---- the order ---- */

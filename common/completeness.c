@@ -75,6 +75,25 @@ tell_moved(struct findings *f, const struct archive *a, const struct census *n,
 	    a->paths[file->folder]);
 }
 
+/* The path that records show is in the folder that was recorded, so nobody finds it there. */
+static int
+tell_other_folder(
+    struct findings *f, const struct archive *a, const struct census_row *w, struct err *e)
+{
+	struct json *facts;
+
+	if (damage_recording(a, w->id, &facts, e) == -1)
+		return -1;
+	if (json_put_str(facts, "verdict", P_MOVED, e) == -1) {
+		json_free(facts);
+		return -1;
+	}
+	return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_MEDIUM, P_MOVED,
+	    "move it back by hand: path is where programs look for it", facts, e,
+	    "the file is not in its folder: it lies, under its name, in the other one of %s and %s",
+	    a->paths[FOLDER_RAW], a->paths[FOLDER_EDITED]);
+}
+
 static int
 tell_absent(struct findings *f, const struct archive *a, const struct census *n,
     const struct census_row *w, struct err *e)
@@ -99,25 +118,33 @@ tell_absent(struct findings *f, const struct archive *a, const struct census *n,
 		    e, "its permissions let nobody read it who should");
 	if (same(w->absent, P_UNSAFE_PATH))
 		return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_HIGH,
-		    P_UNSAFE_PATH, "look at the row: who wrote this name, and why?", facts, e,
-		    "its stored name leads out of the folder and was not followed");
+		    P_UNSAFE_PATH,
+		    "look at the row and at what lies under its name: who wrote that name, or who "
+		    "made that link, and why?",
+		    facts, e,
+		    "its stored name, or a link that has it, leads out of the folder; it was not "
+		    "followed");
 	return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_HIGH, w->absent,
 	    "look at what is there under its name, and restore it from a copy", facts, e,
 	    same(w->absent, P_UNSUPPORTED) ? "something else than a file has its name"
 					   : "its file cannot be looked at");
 }
 
-static int
-tell_files(struct findings *f, const struct archive *a, const struct census *n, struct err *e)
+int
+completeness_files(
+    struct findings *f, const struct archive *a, const struct census *n, struct err *e)
 {
 	struct json *facts;
 	int64_t absent = 0;
 
 	for (size_t i = 0; i < n->n_wrong; i++) {
-		if (n->wrong[i].absent == NULL)
+		const struct census_row *w = &n->wrong[i];
+
+		if (w->absent == NULL && !w->other_folder)
 			continue;
 		absent++;
-		if (tell_absent(f, a, n, &n->wrong[i], e) == -1)
+		if ((w->absent != NULL ? tell_absent(f, a, n, w, e)
+				       : tell_other_folder(f, a, w, e)) == -1)
 			return -1;
 	}
 	if (absent > 0)
@@ -148,8 +175,9 @@ tell_file(
 	}
 	if (file->duplicate_of != 0)
 		return finding_tell(f, check, FINDING_WARNING, SEVERITY_LOW, P_DUPLICATE,
-		    "remove it by hand when nobody needs this name", facts, e,
-		    "no row names it, and it has the bytes of recording %lld",
+		    "rec-health check --fixity all tells whether that recording is whole; if so, "
+		    "remove this file by hand when nobody needs its name, else it is the good copy",
+		    facts, e, "no row names it, and it has the recorded bytes of recording %lld",
 		    (long long)file->duplicate_of);
 	if (file->is_part)
 		return finding_tell(f, check, FINDING_WARNING, SEVERITY_MEDIUM, P_ORPHAN,
@@ -261,7 +289,7 @@ int
 completeness_check(
     struct findings *f, const struct archive *a, const struct census *n, struct err *e)
 {
-	if (tell_measurements(f, n, e) == -1 || tell_files(f, a, n, e) == -1 ||
+	if (tell_measurements(f, n, e) == -1 || completeness_files(f, a, n, e) == -1 ||
 	    tell_strays(f, a, n, false, e) == -1 || tell_strays(f, a, n, true, e) == -1 ||
 	    tell_temps(f, a, n, e) == -1)
 		return -1;
@@ -327,7 +355,8 @@ completeness_unread(struct findings *f, const struct archive *a, const struct ce
 	for (size_t i = 0; i < n->n_wrong; i++) {
 		const struct census_row *w = &n->wrong[i];
 
-		if (w->absent != NULL || idset_has(judged, (uint64_t)w->id))
+		if (w->absent != NULL || idset_has(judged, (uint64_t)w->id) ||
+		    !(w->known || w->restored || w->size_differs || w->time_differs))
 			continue;
 		if (damage_recording(a, w->id, &facts, e) == -1)
 			return -1;

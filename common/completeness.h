@@ -17,6 +17,9 @@
  */
 int completeness_check(
     struct findings *f, const struct archive *a, const struct census *n, struct err *e);
+/* Of these .files alone: without its file no recording can be read. */
+int completeness_files(
+    struct findings *f, const struct archive *a, const struct census *n, struct err *e);
 /*
  * Finding fixity.file for each row that is known to be damaged, or whose size or time changed, and
  * that is not in `judged`: nobody has read it just now.

@@ -29,6 +29,18 @@ static const char who_holds_it[] =
     "find the program that has the database open (fuser -v app.db) and end it when it hangs; then "
     "check again";
 
+const char *
+database_advice(const struct err *why)
+{
+	if (why->class == ERR_BUSY)
+		return who_holds_it;
+	if (why->code != NULL && strcmp(why->code, P_MISSING) == 0)
+		return "see that -C names the archive's root, that DATABASE_URL is right "
+		       "(rec-health config) and that its disk is mounted; when it is lost, restore "
+		       "the latest good copy (app_backup_*.db in its folder)";
+	return why->class == ERR_CATALOGUE ? restore : NULL;
+}
+
 int
 database_could_not(struct findings *f, const char *check, const struct err *why, struct err *e)
 {
@@ -37,8 +49,8 @@ database_could_not(struct findings *f, const char *check, const struct err *why,
 		    restore, NULL, e, "%s", why->text);
 	if (why->class == ERR_SYSTEM && why->sys == EIO)
 		return finding_tell(f, check, FINDING_FAIL, SEVERITY_CRITICAL, P_UNREADABLE,
-		    restore, NULL, e, "%s", why->text);
-	return finding_could_not(f, check, why->class == ERR_BUSY ? who_holds_it : NULL, why, e);
+		    restore, NULL, e, "%s: %s", why->text, strerror(EIO));
+	return finding_could_not(f, check, database_advice(why), why, e);
 }
 
 /* ---- the log ---- */
@@ -52,7 +64,8 @@ knows_of_more(const struct walfile *w)
 static bool
 is_suspect(const struct walfile *w)
 {
-	return w->present && (!w->header_valid || w->cut || w->damaged_at != 0 || knows_of_more(w));
+	return (w->present && (!w->header_valid || w->cut || w->damaged_at != 0)) ||
+	       knows_of_more(w);
 }
 
 static bool
@@ -110,7 +123,12 @@ say_damage(const struct walfile *w, char *out, size_t size)
 			   bytes = w->size_bytes;
 
 	out[0] = '\0';
-	if (!w->present)
+	if (!w->present && knows_of_more(w))
+		snprintf(out, size,
+		    "the write-ahead log is empty or gone, but its index knows of %llu frames: the "
+		    "transactions that were not yet written back are lost",
+		    known);
+	if (!w->present || (!w->header_valid && w->cut && w->index_present))
 		return;
 	if (!w->header_valid)
 		snprintf(out, size,
@@ -282,6 +300,9 @@ check_foreign_keys(struct findings *f, struct archive *a, struct err *e)
 	struct json *facts;
 	struct err why;
 
+	/* A row that cannot be read any more would count as one that is gone. */
+	if (findings_count(f, "database.integrity", FINDING_FAIL) > 0)
+		return 0;
 	if (catalogue_foreign_key_violations(a->catalogue, &v, &why) == -1)
 		return database_could_not(f, check, &why, e);
 	if ((facts = json_new_object(e)) == NULL || put_violations(facts, &v, e) == -1) {

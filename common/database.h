@@ -35,4 +35,7 @@ int database_check(struct findings *f, struct archive *a, bool full, struct err 
  */
 int database_could_not(struct findings *f, const char *check, const struct err *why, struct err *e);
 
+/* What to do about it; NULL when the database is not the cause. */
+const char *database_advice(const struct err *why);
+
 #endif

@@ -132,6 +132,19 @@ remember(struct findings *f, const struct err *why)
 		first->class = ERR_SYSTEM;
 }
 
+static const char *
+default_action(const struct err *why)
+{
+	switch (why->class) {
+	case ERR_CATALOGUE:
+		return "repair the database first: see the findings about it";
+	case ERR_BUSY:
+		return "check again when the program that holds it has ended";
+	default:
+		return "remove the cause that the message names, and check again";
+	}
+}
+
 int
 finding_could_not(
     struct findings *f, const char *check, const char *action, const struct err *why, struct err *e)
@@ -150,7 +163,8 @@ finding_could_not(
 	}
 	remember(f, why);
 	snprintf(text, sizeof text, "could not be checked: %.700s", why->text);
-	rec = new_record(check, FINDING_ERROR, SEVERITY_HIGH, code, action, NULL, text, e);
+	rec = new_record(check, FINDING_ERROR, SEVERITY_HIGH, code,
+	    action != NULL ? action : default_action(why), NULL, text, e);
 	if (rec == NULL)
 		return -1;
 	count(f, check, FINDING_ERROR);
@@ -158,6 +172,15 @@ finding_could_not(
 		rc = tool_emit(f->t, rec, e);
 	json_free(rec);
 	return rc;
+}
+
+int64_t
+findings_count(const struct findings *f, const char *check, enum finding_status status)
+{
+	for (unsigned i = 0; i < f->n_checks; i++)
+		if (strcmp(f->by_check[i].check, check) == 0)
+			return f->by_check[i].count[status];
+	return 0;
 }
 
 void

@@ -70,6 +70,8 @@ int finding_tell(struct findings *f, const char *check, enum finding_status stat
  * no memory). */
 int finding_could_not(struct findings *f, const char *check, const char *action,
     const struct err *why, struct err *e);
+/* How many findings of this check have this status so far. */
+int64_t findings_count(const struct findings *f, const char *check, enum finding_status status);
 void findings_free(struct findings *f);
 
 #endif

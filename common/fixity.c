@@ -96,10 +96,15 @@ verdict(struct fixity *x, const char *name, const struct err *problem)
 	return 0;
 }
 
-/* True when zeros at the end were not there when it was recorded. */
+/*
+ * True when zeros at the end were not there when it was recorded. Where zeros decode to nothing,
+ * the silence tells nothing, but the measurement has found them.
+ */
 static bool
 lost_tail(const struct catalogue_row *row, const struct measure *m)
 {
+	if (same(m->problem.code, P_ZERO_TAIL) && !same(row->problem_code, P_ZERO_TAIL))
+		return true;
 	return m->zero_tail_bytes > 0 &&
 	       (isnan(row->trailing_silence_s) || isnan(m->trailing_silence_s) ||
 		   m->trailing_silence_s > row->trailing_silence_s + SILENCE_TOLERANCE_S);
@@ -190,6 +195,22 @@ classify(int fd, const struct catalogue_row *row, const struct fixity_opts *o, s
 	return 0;
 }
 
+/* The application's row may say something else than the bytes that were measured and still are. */
+static void
+judge_checksum(const struct catalogue_row *row, struct fixity *x)
+{
+	if (row->checksum == NULL || row->sha256 == NULL ||
+	    strcasecmp(row->checksum, row->sha256) == 0) {
+		verdict(x, "ok", NULL);
+		return;
+	}
+	x->verdict = P_CHECKSUM_MISMATCH;
+	err_item(&x->problem, P_CHECKSUM_MISMATCH,
+	    "the bytes are those that were measured; their SHA-256 is %s, but the application's "
+	    "row says %.80s: who changed the row?",
+	    row->sha256, row->checksum);
+}
+
 /* The bytes are those that were measured; what was wrong with them then still is. */
 static void
 judge_same(const struct catalogue_row *row, struct fixity *x)
@@ -198,7 +219,7 @@ judge_same(const struct catalogue_row *row, struct fixity *x)
 	if (row->problem_code == NULL || row->seen_mtime != NULL ||
 	    same(row->problem_code, P_MISSING) || same(row->problem_code, P_DENIED) ||
 	    same(row->problem_code, P_UNREADABLE) || same(row->problem_code, P_UNSAFE_PATH)) {
-		verdict(x, "ok", NULL);
+		judge_checksum(row, x);
 		return;
 	}
 	err_item(&x->problem, err_known_code(row->problem_code), "%s",

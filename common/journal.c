@@ -17,6 +17,7 @@
 /* Behind the text that is summed: the key, 16 digits, quote, brace, newline. */
 #define SUM_LEN (sizeof SUM_KEY - 1 + 16 + 3)
 #define LINE_MAX_BYTES (64u << 20)
+#define BLOCK (UINT64_C(1) << 16)
 
 struct journal {
 	int fd;
@@ -29,7 +30,8 @@ struct journal_reader {
 	int fd;
 	uint64_t *offsets; /* n + 1 of them */
 	size_t n;
-	struct buf text;
+	struct buf text; /* what was read last, */
+	uint64_t at;	 /* from here */
 };
 
 const char *
@@ -305,17 +307,16 @@ is_whole(const char *line, size_t len)
 static int
 index_lines(struct journal_reader *r, struct err *e)
 {
-	static const size_t piece = 1 << 16;
 	uint64_t at = 0, last;
 	size_t cap = 0;
 	ssize_t n;
 	uint64_t *grown;
-	char *p, *block = mem_new(piece, 1, e);
+	char *p, *block = mem_new(BLOCK, 1, e);
 	int rc = -1;
 
 	if (block == NULL || (r->offsets = mem_new(1, sizeof *r->offsets, e)) == NULL)
 		goto out;
-	while ((n = io_pread(r->fd, block, piece, at, e)) > 0) {
+	while ((n = io_pread(r->fd, block, BLOCK, at, e)) > 0) {
 		for (p = block; (p = memchr(p, '\n', (size_t)(block + n - p))) != NULL; p++) {
 			if (r->n + 1 >= cap) {
 				cap = cap == 0 ? 1024 : cap * 2;
@@ -370,8 +371,26 @@ journal_lines(const struct journal_reader *r)
 	return r->n;
 }
 
+/* A line is read together with its neighbours, as lines are asked for in order or in reverse. */
 static int
-damaged_line(size_t i, struct err *e)
+read_around(struct journal_reader *r, uint64_t at, uint64_t len, struct err *e)
+{
+	uint64_t want = len > BLOCK ? len : BLOCK, end = at + len;
+	ssize_t n;
+
+	if (at >= r->at && end <= r->at + r->text.len)
+		return 0;
+	r->at = at >= r->at ? at : end > want ? end - want : 0;
+	buf_clear(&r->text);
+	if (buf_room(&r->text, want, e) == -1 ||
+	    (n = io_pread(r->fd, r->text.data, want, r->at, e)) == -1)
+		return -1;
+	r->text.len = (size_t)n;
+	return 0;
+}
+
+static int
+damaged(size_t i, struct err *e)
 {
 	return err_set(e, ERR_CATALOGUE, NULL,
 	    "line %zu of the journal is damaged: nothing behind it is trusted; restore the file "
@@ -379,61 +398,56 @@ damaged_line(size_t i, struct err *e)
 	    i + 1);
 }
 
-/* The line's text into r->text, its checksum found right. */
+/* The text of a line that carries its right sum, valid until the next one is read. */
 static int
-read_text(struct journal_reader *r, size_t i, struct err *e)
+whole_line(struct journal_reader *r, size_t i, const char **text, uint64_t *len, struct err *e)
 {
-	uint64_t len = r->offsets[i + 1] - r->offsets[i];
-	ssize_t n;
+	uint64_t at = r->offsets[i];
 
-	buf_clear(&r->text);
-	if (len > LINE_MAX_BYTES)
-		return damaged_line(i, e);
-	if (buf_room(&r->text, len, e) == -1 ||
-	    (n = io_pread(r->fd, r->text.data, len, r->offsets[i], e)) == -1) {
+	*len = r->offsets[i + 1] - at;
+	if (*len > LINE_MAX_BYTES)
+		return damaged(i, e);
+	if (read_around(r, at, *len, e) == -1) {
 		e->class = ERR_SYSTEM;
 		return -1;
 	}
-	if (n != (ssize_t)len || !is_whole(r->text.data, len))
-		return damaged_line(i, e);
-	r->text.len = len;
-	return 0;
-}
-
-static struct json *
-parse_text(struct journal_reader *r, size_t i, struct err *e)
-{
-	struct json *line = json_parse(r->text.data, r->text.len - 1, e);
-	int64_t seq;
-
-	if (line == NULL && e->class == ERR_SYSTEM)
-		return NULL;
-	if (json_get_int(line, "seq", &seq) && seq == (int64_t)i)
-		return line;
-	json_free(line);
-	damaged_line(i, e);
-	return NULL;
+	*text = r->text.data + (at - r->at);
+	return at + *len > r->at + r->text.len || !is_whole(*text, *len) ? damaged(i, e) : 0;
 }
 
 struct json *
 journal_line(struct journal_reader *r, size_t i, struct err *e)
 {
-	return read_text(r, i, e) == -1 ? NULL : parse_text(r, i, e);
+	struct json *line;
+	const char *text;
+	uint64_t len;
+	int64_t seq;
+
+	if (whole_line(r, i, &text, &len, e) == -1 ||
+	    ((line = json_parse(text, len - 1, e)) == NULL && e->class == ERR_SYSTEM))
+		return NULL;
+	if (json_get_int(line, "seq", &seq) && seq == (int64_t)i)
+		return line;
+	json_free(line);
+	damaged(i, e);
+	return NULL;
 }
 
 int
 journal_next_but_rows(struct journal_reader *r, size_t *i, struct json **line, struct err *e)
 {
 	char start[64];
+	const char *text;
+	uint64_t len;
 
 	for (*line = NULL; *i < r->n; ++*i) {
 		int n = snprintf(start, sizeof start, "{\"seq\":%zu,\"op\":\"row\",", *i);
 
-		if (read_text(r, *i, e) == -1)
+		if (whole_line(r, *i, &text, &len, e) == -1)
 			return -1;
-		if (r->text.len > (size_t)n && memcmp(r->text.data, start, (size_t)n) == 0)
+		if (len > (uint64_t)n && memcmp(text, start, (size_t)n) == 0)
 			continue;
-		*line = parse_text(r, (*i)++, e);
+		*line = journal_line(r, (*i)++, e);
 		return *line == NULL ? -1 : 1;
 	}
 	return 0;

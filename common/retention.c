@@ -213,6 +213,7 @@ read_line(struct past_run *p, const struct json *line, struct err *e)
 	return read_name(p, line, "to", folder != NULL && strcmp(folder, "backup") == 0, e);
 }
 
+/* Most lines are of rows and not worth parsing; the last one is, as it knows how many there are. */
 static int
 read_lines(const struct archive *a, struct past_run *p, struct err *e)
 {
@@ -226,7 +227,7 @@ read_lines(const struct archive *a, struct past_run *p, struct err *e)
 		json_free(line);
 	}
 	journal_read_close(lines);
-	return rc;
+	return rc == -1 ? -1 : 0;
 }
 
 /* An error that says nothing about the journal. */

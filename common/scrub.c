@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "catalogue_fixity.h"
+#include "catalogue_health.h"
 #include "clock.h"
 #include "damage.h"
 #include "fixity.h"
@@ -32,6 +33,7 @@ struct run_state {
 	struct catalogue_fixity batch[BATCH];
 	size_t n_batch;
 	int64_t flushed_ns;
+	struct err idle_failed;
 	char pass[CLOCK_TEXT_MAX]; /* began at; "" when it is no pass */
 };
 
@@ -107,9 +109,9 @@ choose(int64_t *ids, size_t n, size_t want, struct err *e)
 	return rc;
 }
 
-/* Rows that changed on disk come first; they stand in the queue only once. */
+/* Rows that changed on disk come first (*suspects of them), those without a file are left out. */
 static int
-put_suspects_first(struct run_state *r, struct err *e)
+put_suspects_first(struct run_state *r, size_t *suspects, struct err *e)
 {
 	const struct census *n = r->s->census;
 	struct idset first = {0};
@@ -117,6 +119,7 @@ put_suspects_first(struct run_state *r, struct err *e)
 	size_t k = 0;
 	int rc = 0;
 
+	*suspects = 0;
 	if (n == NULL)
 		return 0;
 	if ((ids = mem_new(r->n_ids + n->n_wrong + 1, sizeof *ids, e)) == NULL)
@@ -124,12 +127,14 @@ put_suspects_first(struct run_state *r, struct err *e)
 	for (size_t i = 0; i < n->n_wrong && rc == 0; i++) {
 		const struct census_row *w = &n->wrong[i];
 
-		if (w->absent != NULL || w->known ||
-		    (!w->size_differs && !w->time_differs && !w->restored))
-			continue;
-		ids[k++] = w->id;
-		rc = idset_add(&first, (uint64_t)w->id, e);
+		if (w->absent != NULL) {
+			rc = idset_add(&first, (uint64_t)w->id, e);
+		} else if (!w->known && (w->size_differs || w->time_differs || w->restored)) {
+			ids[k++] = w->id;
+			rc = idset_add(&first, (uint64_t)w->id, e);
+		}
 	}
+	*suspects = k;
 	for (size_t i = 0; i < r->n_ids && rc == 0; i++)
 		if (!idset_has(&first, (uint64_t)r->ids[i]))
 			ids[k++] = r->ids[i];
@@ -138,6 +143,43 @@ put_suspects_first(struct run_state *r, struct err *e)
 	r->ids = ids;
 	r->n_ids = k;
 	return rc;
+}
+
+/* What changed on disk, filled up to so many percent by a random choice. */
+static int
+take_sample(struct run_state *r, size_t suspects, struct err *e)
+{
+	size_t want = (size_t)ceil((double)r->n_ids * r->s->o.percent / 100);
+
+	if (want > suspects &&
+	    choose(r->ids + suspects, r->n_ids - suspects, want - suspects, e) == -1)
+		return -1;
+	r->n_ids = want;
+	return 0;
+}
+
+/* A catalogue that cannot be written ends the noting, not the reading. */
+static int
+stop_noting(struct run_state *r, const struct err *why, struct err *e)
+{
+	catalogue_close(r->writer);
+	r->writer = NULL;
+	return finding_could_not(r->s->f, "fixity.checkpoint",
+	    "the files are read, but the next check will read them again; try again later", why, e);
+}
+
+static int
+put_pass(struct run_state *r, const char *finished_at, struct err *e)
+{
+	struct err why;
+
+	if (catalogue_begin(r->writer, &why) == 0) {
+		if (catalogue_pass_put(r->writer, r->pass, finished_at, &why) == 0 &&
+		    catalogue_commit(r->writer, &why) == 0)
+			return 0;
+		catalogue_rollback(r->writer);
+	}
+	return stop_noting(r, &why, e);
 }
 
 /* The pass that was interrupted, or a new one; *since is "" for a new one. */
@@ -153,15 +195,7 @@ take_up_pass(struct run_state *r, const char *now, char since[CLOCK_TEXT_MAX], s
 	if (rc == 0 || finished[0] != '\0' || strcmp(since, now) > 0)
 		since[0] = '\0';
 	memcpy(r->pass, since[0] != '\0' ? since : now, CLOCK_TEXT_MAX);
-	if (since[0] != '\0' || r->writer == NULL)
-		return 0;
-	if (catalogue_begin(r->writer, e) == -1)
-		return -1;
-	if (catalogue_pass_put(r->writer, now, NULL, e) == -1) {
-		catalogue_rollback(r->writer);
-		return -1;
-	}
-	return catalogue_commit(r->writer, e);
+	return since[0] != '\0' || r->writer == NULL ? 0 : put_pass(r, NULL, e);
 }
 
 static int
@@ -169,21 +203,17 @@ make_queue(struct run_state *r, struct err *e)
 {
 	const struct scrub_opts *o = &r->s->o;
 	char now[CLOCK_TEXT_MAX], since[CLOCK_TEXT_MAX] = "";
+	size_t suspects;
 
 	clock_rfc3339(clock_now(), now);
 	if (o->which == SCRUB_ALL && take_up_pass(r, now, since, e) == -1)
 		return -1;
 	if (catalogue_fixity_queue(r->s->a->catalogue, since, now, &r->ids, &r->n_ids, e) == -1)
 		return -1;
-	if (o->which == SCRUB_SAMPLE && r->n_ids > 0) {
-		size_t want = (size_t)ceil((double)r->n_ids * o->percent / 100);
-
-		if (choose(r->ids, r->n_ids, want, e) == -1)
-			return -1;
-		r->n_ids = want;
-	}
 	r->left = o->which == SCRUB_OLDEST ? o->oldest : -1;
-	return put_suspects_first(r, e);
+	if (put_suspects_first(r, &suspects, e) == -1)
+		return -1;
+	return o->which == SCRUB_SAMPLE ? take_sample(r, suspects, e) : 0;
 }
 
 /* ---- the work ring ---- */
@@ -218,9 +248,11 @@ bytes_allow(struct run_state *r, const struct catalogue_row *row)
 	enum folder f;
 	uint64_t size = 0;
 
+	if (r->s->o.max_bytes == 0)
+		return true;
 	if (archive_locate(r->s->a, row->stored, row->stored_len, row->folder, &f, &st, &e) == 0)
 		size = (uint64_t)st.st_size;
-	if (r->s->o.max_bytes != 0 && r->planned > 0 && r->planned + size > r->s->o.max_bytes) {
+	if (r->planned > 0 && r->planned + size > r->s->o.max_bytes) {
 		atomic_store(&r->spent, true);
 		return false;
 	}
@@ -276,8 +308,7 @@ look(void *ctx, void *item)
 
 /* ---- noting ---- */
 
-/* Everything of the batch or nothing. A catalogue that stays busy ends the noting, not the reading.
- */
+/* Everything of the batch or nothing. */
 static int
 flush(struct run_state *r, struct err *e)
 {
@@ -296,13 +327,7 @@ flush(struct run_state *r, struct err *e)
 			catalogue_rollback(r->writer);
 	}
 	r->n_batch = 0;
-	if (rc == 0)
-		return 0;
-	catalogue_close(r->writer);
-	r->writer = NULL;
-	return finding_could_not(r->s->f, "fixity.checkpoint",
-	    "the files were read, but the next check will read them again; try again later", &why,
-	    e);
+	return rc == 0 ? 0 : stop_noting(r, &why, e);
 }
 
 static int
@@ -312,6 +337,8 @@ note(struct run_state *r, const struct entry *en, struct err *e)
 	const struct fixity *x = &en->x;
 	bool good = strcmp(x->verdict, "ok") == 0;
 
+	if (r->writer == NULL)
+		return 0;
 	*f = (struct catalogue_fixity){.recording_id = en->row.id, .size_bytes = x->size_bytes};
 	clock_rfc3339(clock_now(), f->checked_at);
 	snprintf(f->verdict, sizeof f->verdict, "%s", x->verdict);
@@ -348,8 +375,15 @@ put_same_bytes(struct run_state *r, const struct entry *en, struct json *facts, 
 }
 
 static const char *
-advice(const char *verdict)
+advice(const struct entry *en)
 {
+	const char *verdict = en->x.verdict;
+
+	/* The application's checksum is the one that does not fit. */
+	if (strcmp(verdict, P_CHECKSUM_MISMATCH) == 0 && en->row.xxh3_128 != NULL &&
+	    strcmp(en->x.xxh3_128, en->row.xxh3_128) == 0)
+		return "compare the row with a backup of the database; the file is as it was "
+		       "measured";
 	if (strcmp(verdict, "tags_only") == 0 || strcmp(verdict, P_MODIFIED) == 0)
 		return "if it was edited on purpose, rec-meta refresh ID accepts it; else restore "
 		       "it from a copy";
@@ -385,8 +419,8 @@ tell(struct run_state *r, const struct entry *en, struct err *e)
 		    "check it again when nobody writes to it", facts, e,
 		    "somebody was writing while it was read");
 	return finding_tell(r->s->f, "fixity.file", tags ? FINDING_WARNING : FINDING_FAIL,
-	    tags ? SEVERITY_LOW : SEVERITY_HIGH, x->problem.code, advice(x->verdict), facts, e,
-	    "%s", x->problem.text);
+	    tags ? SEVERITY_LOW : SEVERITY_HIGH, x->problem.code, advice(en), facts, e, "%s",
+	    x->problem.text);
 }
 
 static int
@@ -401,18 +435,18 @@ done(void *ctx, void *item, struct err *e)
 		drop(ctx, en);
 		return 0;
 	}
+	if (en->fatal.class == ERR_NONE)
+		en->fatal = r->idle_failed;
 	if (en->fatal.class != ERR_NONE) {
 		*e = en->fatal;
 		drop(ctx, en);
 		return -1;
 	}
-	if (en->x.size_bytes >= 0) {
-		s->files++;
-		s->bytes += en->x.size_bytes;
-	}
+	s->files++;
+	s->bytes += en->x.size_bytes > 0 ? en->x.size_bytes : 0;
 	if (strcmp(en->x.verdict, "ok") == 0)
 		s->good++;
-	else if (en->x.size_bytes >= 0 || !s->absent_told)
+	else
 		rc = tell(r, en, e);
 	if (rc == 0)
 		rc = idset_add(&s->judged, (uint64_t)en->row.id, e);
@@ -422,33 +456,34 @@ done(void *ctx, void *item, struct err *e)
 	return rc;
 }
 
+/* Also notes what has waited while a long file is read. */
 static void
 idle(void *ctx)
 {
-	tool_idle(((struct run_state *)ctx)->s->f->t);
+	struct run_state *r = ctx;
+
+	tool_idle(r->s->f->t);
+	if (r->n_batch > 0 && r->idle_failed.class == ERR_NONE &&
+	    clock_monotonic_ns() - r->flushed_ns >= BATCH_NS)
+		flush(r, &r->idle_failed);
 }
 
 /* ---- the whole ---- */
 
-/* A reader that keeps everybody out makes room for the writer, and reads beside it. */
+/* The check's notes stay out of a database that is damaged. */
 static int
-make_room(struct archive *a, struct catalogue **writer, struct err *why, struct err *e)
+tell_not_noted(struct run_state *r, struct err *e)
 {
-	struct catalogue_opts o = a->catalogue_opts;
-	bool alone = catalogue_is_alone(a->catalogue);
-
-	if (alone) {
-		catalogue_close(a->catalogue);
-		a->catalogue = NULL;
-	}
-	o.write = true;
-	*writer = catalogue_open(&o, why);
-	o.write = false;
-	if (alone && (a->catalogue = catalogue_open(&o, e)) == NULL)
-		return -1;
-	return 0;
+	return finding_tell(r->s->f, "fixity.checkpoint", FINDING_WARNING, SEVERITY_LOW, NULL,
+	    "repair the database first", NULL, e,
+	    "what is found of the files is not noted: the database is damaged, and writing to it "
+	    "could damage it more");
 }
 
+/*
+ * The one that writes is opened first: of a WAL without its index (a copied archive, a killed run)
+ * those that read would lock it out.
+ */
 static int
 open_connections(struct run_state *r, struct err *e)
 {
@@ -457,14 +492,37 @@ open_connections(struct run_state *r, struct err *e)
 	bool notes = !r->s->f->t->dry_run && catalogue_shape(a->catalogue)->toolkit_version > 1;
 	struct err why;
 
-	if (notes && make_room(a, &r->writer, &why, e) == -1)
+	if (notes && r->s->note_nothing && tell_not_noted(r, e) == -1)
 		return -1;
-	if ((r->reader = catalogue_open(&o, e)) == NULL)
-		return -1;
-	if (!notes || r->writer != NULL)
-		return 0;
-	return finding_could_not(r->s->f, "fixity.checkpoint",
-	    "the files are read, but the next check will read them again", &why, e);
+	if (notes && !r->s->note_nothing) {
+		catalogue_close(a->catalogue);
+		a->catalogue = NULL;
+		o.write = true;
+		if ((r->writer = catalogue_open(&o, &why)) == NULL && stop_noting(r, &why, e) == -1)
+			return -1;
+		if (archive_open_catalogue(a, false, e) == -1)
+			return -1;
+	}
+	o.write = false;
+	return (r->reader = catalogue_open(&o, e)) == NULL ? -1 : 0;
+}
+
+/* Whether any of these can be read: a file that is gone would hold up the pass for ever. */
+static int
+any_readable(const struct run_state *r, const int64_t *ids, size_t n, struct err *e)
+{
+	struct catalogue_row row;
+	struct stat st;
+	enum folder f;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if ((rc = catalogue_row_by_id(r->s->a->catalogue, ids[i], &row, e)) != 1)
+			continue;
+		rc = census_absent(r->s->a, &row, &f, &st) == NULL;
+		catalogue_row_free(&row);
+	}
+	return rc;
 }
 
 /* The pass ends when nothing is left of it, whoever read it. */
@@ -481,14 +539,9 @@ end_pass(struct run_state *r, struct err *e)
 	clock_rfc3339(clock_now(), now);
 	if (catalogue_fixity_queue(r->writer, r->pass, now, &ids, &n, e) == -1)
 		return -1;
+	rc = any_readable(r, ids, n, e);
 	free(ids);
-	if (n > 0)
-		return 0;
-	if (catalogue_begin(r->writer, e) == -1)
-		return -1;
-	if ((rc = catalogue_pass_put(r->writer, r->pass, now, e)) == -1)
-		catalogue_rollback(r->writer);
-	return rc == -1 ? -1 : catalogue_commit(r->writer, e);
+	return rc == 0 ? put_pass(r, now, e) : rc == -1 ? -1 : 0;
 }
 
 static int
@@ -578,6 +631,43 @@ days_between(const char *from, const char *to)
 	return t < 0 ? -1 : (int64_t)(t / 86400);
 }
 
+static void
+say_coverage(const struct catalogue_coverage *v, int64_t days, char *text, size_t size)
+{
+	if (v->recordings > 0 && v->checked == 0)
+		snprintf(text, size, "none of the %lld recordings has been read so far",
+		    (long long)v->recordings);
+	else if (v->within_31_days == v->recordings)
+		snprintf(text, size, "all %lld checked within 31 days; oldest %lld days",
+		    (long long)v->recordings, (long long)(days < 0 ? 0 : days));
+	else
+		snprintf(text, size,
+		    "%lld of %lld checked within 31 days, %lld longer ago, %lld never; oldest %lld "
+		    "days",
+		    (long long)v->within_31_days, (long long)v->recordings,
+		    (long long)(v->checked - v->within_31_days),
+		    (long long)(v->recordings - v->checked), (long long)(days < 0 ? 0 : days));
+}
+
+static struct json *
+coverage_facts(const struct catalogue_coverage *v, int64_t days, struct err *e)
+{
+	struct json *facts = json_new_object(e);
+
+	if (facts != NULL && json_put_int(facts, "recordings", v->recordings, e) == 0 &&
+	    json_put_int(facts, "checked", v->checked, e) == 0 &&
+	    json_put_int(facts, "never_checked", v->recordings - v->checked, e) == 0 &&
+	    json_put_int(facts, "within_31_days", v->within_31_days, e) == 0 &&
+	    json_put_int(facts, "flagged", v->flagged, e) == 0 &&
+	    json_put_str(facts, "oldest_checked_at", v->oldest[0] != '\0' ? v->oldest : NULL, e) ==
+		0 &&
+	    (days >= 0 ? json_put_int(facts, "oldest_age_days", days, e)
+		       : json_put_null(facts, "oldest_age_days", e)) == 0)
+		return facts;
+	json_free(facts);
+	return NULL;
+}
+
 int
 scrub_coverage(struct findings *f, const struct archive *a, struct err *e)
 {
@@ -592,32 +682,9 @@ scrub_coverage(struct findings *f, const struct archive *a, struct err *e)
 		return -1;
 	days = v.checked > 0 ? days_between(v.oldest, now) : -1;
 	all = v.within_31_days == v.recordings;
-	if (v.recordings > 0 && v.checked == 0)
-		snprintf(text, sizeof text, "none of the %lld recordings has been read so far",
-		    (long long)v.recordings);
-	else if (all)
-		snprintf(text, sizeof text, "all %lld checked within 31 days; oldest %lld days",
-		    (long long)v.recordings, (long long)(days < 0 ? 0 : days));
-	else
-		snprintf(text, sizeof text,
-		    "%lld of %lld checked within 31 days, %lld longer ago, %lld never; oldest %lld "
-		    "days",
-		    (long long)v.within_31_days, (long long)v.recordings,
-		    (long long)(v.checked - v.within_31_days),
-		    (long long)(v.recordings - v.checked), (long long)(days < 0 ? 0 : days));
-	if ((facts = json_new_object(e)) == NULL ||
-	    json_put_int(facts, "recordings", v.recordings, e) == -1 ||
-	    json_put_int(facts, "checked", v.checked, e) == -1 ||
-	    json_put_int(facts, "never_checked", v.recordings - v.checked, e) == -1 ||
-	    json_put_int(facts, "within_31_days", v.within_31_days, e) == -1 ||
-	    json_put_int(facts, "flagged", v.flagged, e) == -1 ||
-	    json_put_str(facts, "oldest_checked_at", v.oldest[0] != '\0' ? v.oldest : NULL, e) ==
-		-1 ||
-	    (days >= 0 ? json_put_int(facts, "oldest_age_days", days, e)
-		       : json_put_null(facts, "oldest_age_days", e)) == -1) {
-		json_free(facts);
+	say_coverage(&v, days, text, sizeof text);
+	if ((facts = coverage_facts(&v, days, e)) == NULL)
 		return -1;
-	}
 	return finding_tell(f, "fixity.coverage", all ? FINDING_PASS : FINDING_WARNING,
 	    all ? SEVERITY_INFO : SEVERITY_LOW, NULL,
 	    all ? NULL

@@ -38,8 +38,8 @@ struct scrub {
 	struct findings *f;
 	struct archive *a;
 	struct scrub_opts o;
-	const struct census *census; /* or NULL: rows that changed on disk by it are read first */
-	bool absent_told;	     /* files that cannot be had were told already */
+	bool note_nothing;	     /* the database is damaged: nothing is written to it */
+	const struct census *census; /* or NULL; changed files are read first, absent ones not */
 	struct idset judged;	     /* out: ids that a verdict was told or passed of */
 	int64_t files, good, bytes;  /* out: read, found unchanged, and their size */
 	bool budget_spent;	     /* out */

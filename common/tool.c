@@ -498,7 +498,7 @@ tool_emit_found(struct tool *t, const struct json *rec, struct err *e)
 {
 	const struct json *problem = json_get(rec, "problem");
 	const char *code = json_get_str(problem, "code"),
-		   *message = json_get_str(problem, "message");
+		   *message = json_get_str(problem, "message"), *check = json_get_str(rec, "check");
 	char id[32] = "", *path = NULL;
 	struct err none;
 	size_t len;
@@ -510,7 +510,7 @@ tool_emit_found(struct tool *t, const struct json *rec, struct err *e)
 		tool_tell(t,
 		    path != NULL    ? path
 		    : id[0] != '\0' ? id
-				    : NULL,
+				    : check,
 		    "%s: %s", code, message);
 		free(path);
 	}

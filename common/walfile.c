@@ -21,6 +21,7 @@
 #define MAGIC UINT32_C(0x377f0682) /* the lowest bit: checksums are of big-endian words */
 #define VERSION UINT32_C(3007000)
 #define INDEX_HEADER 48 /* of each of the two copies */
+#define INDEX_BACKFILLED (2 * INDEX_HEADER)
 
 struct look {
 	struct walfile *w;
@@ -28,7 +29,7 @@ struct look {
 	int fd; /* of the file that is being read */
 
 	bool index_valid;
-	uint32_t index_frames;
+	uint32_t index_frames, backfilled;
 	unsigned char index_salts[SALTS];
 
 	bool big_endian;
@@ -68,7 +69,7 @@ static int
 read_index(struct look *k)
 {
 	static const bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
-	unsigned char p[2 * INDEX_HEADER];
+	unsigned char p[INDEX_BACKFILLED + 4];
 	ssize_t n = io_pread(k->fd, p, sizeof p, 0, k->e);
 	uint32_t sum[2] = {0, 0};
 
@@ -80,6 +81,7 @@ read_index(struct look *k)
 	k->index_valid = word(p, big) == VERSION && p[12] != 0 && sum[0] == word(p + 40, big) &&
 			 sum[1] == word(p + 44, big);
 	k->index_frames = word(p + 16, big);
+	k->backfilled = word(p + INDEX_BACKFILLED, big);
 	memcpy(k->index_salts, p + 32, SALTS);
 	return 0;
 }
@@ -229,10 +231,13 @@ read_log(struct look *k)
 		return 0;
 	if (read_header(k) == -1)
 		return -1;
+	/* The first transaction of a new log gives its salts to the index only when it commits. */
+	w->index_present = k->index_valid &&
+			   (k->index_frames == 0 ||
+			       (w->header_valid && memcmp(k->index_salts, k->salts, SALTS) == 0));
+	w->index_frames = w->index_present ? k->index_frames : 0;
 	if (!w->header_valid)
 		return 0;
-	w->index_present = k->index_valid && memcmp(k->index_salts, k->salts, SALTS) == 0;
-	w->index_frames = w->index_present ? k->index_frames : 0;
 	n_frames = (w->size_bytes - LOG_HEADER) / k->frame_size;
 	if ((k->frame = mem_new(1, k->frame_size, k->e)) == NULL)
 		return -1;
@@ -242,6 +247,14 @@ read_log(struct look *k)
 }
 
 /* ---- both ---- */
+
+/* No log: what the index knows and nobody wrote back is lost. */
+static void
+judge_absent(struct look *k)
+{
+	k->w->index_present = k->index_valid && k->index_frames > k->backfilled;
+	k->w->index_frames = k->w->index_present ? k->index_frames : 0;
+}
 
 /* Reads DATABASE + suffix when it is there. */
 static int
@@ -284,6 +297,8 @@ walfile_look(const char *database, struct walfile *w, struct err *e)
 	/* The index first: what it knows was in the log before, and a writer only adds to that. */
 	if (read_side_file(&k, file != NULL ? file : database, "-shm", read_index) == 0)
 		rc = read_side_file(&k, file != NULL ? file : database, "-wal", read_log);
+	if (rc == 0 && !w->present)
+		judge_absent(&k);
 	free(k.frame);
 	free(file);
 	return rc;

@@ -15,7 +15,7 @@
  * ends a transaction.
  *
  * A log that was cut at the end of a transaction looks whole: only an index that is still there
- * knows of more (index_frames > committed).
+ * knows of more (index_frames > committed). So it is with a log that is empty or gone.
  *
  * Not while this process has the database open: looking closes a descriptor of -shm, and with it
  * POSIX drops every lock of the process on that file, SQLite's too (sqlite.org/howtocorrupt.html
@@ -39,7 +39,9 @@ struct walfile {
 	bool cut; /* the file ends inside its header or inside a frame of the current generation */
 	uint64_t damaged_at;   /* byte where the first frame starts that was committed and is not
 				  valid now; 0: none */
-	bool index_present;    /* PATH-shm is there and its header is valid and of these salts */
+	bool index_present;    /* PATH-shm is there and its header is valid and of these salts, or
+				  it knows of no frame; without a log: it knows of some that were
+				  not written back */
 	uint64_t index_frames; /* committed frames that the index knows (mxFrame) */
 };
 

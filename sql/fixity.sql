@@ -25,14 +25,13 @@ SELECT r.id FROM rec_app r LEFT JOIN rec_f f ON f.recording_id = r.id AND f.stor
 	WHERE ?1 IS NULL OR f.checked_at IS NULL OR f.checked_at < ?1 OR f.checked_at > ?2
 	ORDER BY CASE WHEN f.checked_at <= ?2 THEN f.checked_at END NULLS FIRST, r.id
 
+-- Here too a check in the future counts as none; a quarter of an hour is forgiven.
 -- name: fixity_coverage
-SELECT count(*),
-	count(f.checked_at) FILTER (WHERE f.verdict NOT IN ('missing', 'denied', 'unreadable')),
-	count(f.checked_at) FILTER (WHERE f.verdict <> 'ok'),
-	min(f.checked_at) FILTER (WHERE f.verdict NOT IN ('missing', 'denied', 'unreadable')),
-	count(f.checked_at) FILTER (WHERE f.verdict NOT IN ('missing', 'denied', 'unreadable')
-		AND julianday(?1) - julianday(f.checked_at) BETWEEN -0.01 AND 31)
-	FROM rec_app r LEFT JOIN rec_f f ON f.recording_id = r.id AND f.stored_filename = r.stored_filename
+SELECT count(*), count(read_at), count(*) FILTER (WHERE verdict <> 'ok'), min(read_at),
+	count(*) FILTER (WHERE julianday(?1) - julianday(read_at) <= 31)
+	FROM (SELECT f.verdict AS verdict, CASE WHEN f.verdict NOT IN ('missing', 'denied', 'unreadable', 'unsafe_path')
+			AND julianday(f.checked_at) - julianday(?1) <= 0.01 THEN f.checked_at END AS read_at
+		FROM rec_app r LEFT JOIN rec_f f ON f.recording_id = r.id AND f.stored_filename = r.stored_filename)
 
 -- name: fixity_pass_get
 SELECT started_at, finished_at FROM main.rec_fixity_pass WHERE id = 1

@@ -141,10 +141,6 @@ check(struct tool *t, struct opts *o, struct err *e)
 	if ((c.groups &= ~skip) == 0)
 		return err_set(
 		    e, ERR_USAGE, NULL, "--only and --skip leave nothing that is to be checked");
-	if (o->fixity.which != SCRUB_NONE && (c.groups & CHECKUP_FIXITY) == 0)
-		return err_set(e, ERR_USAGE, NULL,
-		    "--fixity reads files, but fixity is not among the checks that --only and "
-		    "--skip leave");
 	if ((o->fixity.max_ns != 0 || o->fixity.max_bytes != 0) && o->fixity.which == SCRUB_NONE)
 		return err_set(e, ERR_USAGE, NULL,
 		    "--max-time and --max-bytes bound what --fixity reads; say --fixity all (or "

@@ -73,8 +73,6 @@ for how in '' some ALL sample sample= sample=% sample=5 sample=0% sample=101% sa
     sample=1e1% 'sample= 5%' sample=5%% sample=1.2.3% oldest oldest= oldest=0 oldest=-1 oldest=1.5 oldest=x oldest=99999999999999999999; do
 	wrong 'it is none, all, sample=P% .*oldest=N' check --fixity="$how"
 done
-wrong 'fixity is not among the checks' check --fixity=all --only=disk
-wrong 'fixity is not among the checks' check --fixity=oldest=1 --skip=fixity
 for bound in --max-time=1h --max-bytes=1G; do
 	wrong 'bound what --fixity reads' check $bound
 	wrong 'bound what --fixity reads' check --fixity=none $bound
@@ -370,6 +368,30 @@ archive_says 0002 18 16 size_mismatch stuck
 archive_says 4ae620c1c938 18 16 size_mismatch ""
 archive_says cabc59ea0c9d 15 8 "" ""
 archive_says unversioned 18 16 size_mismatch stuck
+
+# ---- the baseline of a flagged file
+root=$TMP/flagged
+"$TOP/tests/data/make-archive" "$root" >/dev/null
+rec-migrate -q -C "$root" apply >/dev/null
+tone=$(sql "$root/db/app.db" "SELECT 'recordings/raw/' || stored_filename FROM recordings WHERE id = 1")
+touch -r "$root/$tone" stamp
+printf '\377' | dd of="$root/$tone" bs=1 seek=100000 conv=notrunc status=none
+touch -r stamp "$root/$tone"
+rec-health -q -C "$root" --fixity all >/dev/null
+baseline="SELECT * FROM rec_measurements WHERE recording_id = 1"
+before=$(sql "$root/db/app.db" "$baseline")
+hash=$(sql "$root/db/app.db" "SELECT xxh3_128 FROM rec_measurements WHERE recording_id = 1")
+rec-meta -q -C "$root" refresh >/dev/null
+is "refresh of every row does not take rot for the recording" "$(sql "$root/db/app.db" "$baseline")" "$before"
+touch "$root/$tone"
+rec-meta -q -C "$root" refresh >/dev/null
+rec-migrate -q -C "$root" apply >/dev/null
+is "nor with a new time, nor does apply" "$(sql "$root/db/app.db" "SELECT xxh3_128 FROM rec_measurements WHERE recording_id = 1")" \
+    "$hash"
+run rec-meta -q -C "$root" refresh 1
+status "a person who names it accepts it" 0
+run rec-health -q -C "$root" --only fixity --fixity all
+jq_is "and then it is as recorded" 'select(.id == 1) | .verdict' ""
 
 # ---- the manual
 mandoc -Tascii -O width=1000 "$TOP/man/rec-health.1" | col -bx >page

@@ -110,4 +110,67 @@ cp -a "$root/db" piped
 rec-migrate -q -C "$root" rollback >/dev/null
 rec-migrate -q -C "$root" apply >/dev/null
 is "and the same catalogue as apply" "$(sql "$db" .dump | sed -E "$mask" | sha256sum)" "$(sql piped/app.db .dump | sed -E "$mask" | sha256sum)"
+
+# ---- rec-health ----
+
+# A tenth of it, to compare with.
+small=$TMP/small
+tenth=$((scale / 10))
+mkdir -p "$small/db" "$small/recordings/raw"
+cp "$db" "$small/db/app.db"
+sql "$small/db/app.db" "PRAGMA foreign_keys = ON; DELETE FROM recordings WHERE id > $tenth; DELETE FROM rec_volumes"
+head -n "$tenth" names | (cd "$raw" && xargs -n 500 cp -l -t "$small/recordings/raw")
+health()
+{
+	run bash -c "$limit"' exec rec-health -C "$0" -q -o json check "$@"' "$@"
+}
+health "$root"
+is "check in bounded memory" "$st $(jq -r 'select(.check == "completeness.files") | .count' "$out")" "0 $scale"
+before=$(sql "$db" "SELECT * FROM rec_measurements" | sha256sum)
+health "$root" --fixity all -n
+is "check --fixity all -n too" "$st $(jq -c 'select(.check == "fixity.files") | [.files, .unchanged]' "$out")" "0 [$scale,$scale]"
+health "$root" --fixity all
+is "check --fixity all too" "$st $(jq -c 'select(.check == "fixity.files") | [.files, .unchanged]' "$out")" "0 [$scale,$scale]"
+is "it notes each" "$(sql "$db" "SELECT count(*) FROM rec_fixity WHERE verdict = 'ok'")" "$scale"
+is "and leaves the measurements" "$(sql "$db" "SELECT * FROM rec_measurements" | sha256sum)" "$before"
+
+# kib ROOT ARG...: the most memory that a check takes.
+kib()
+{
+	local root=$1
+
+	shift
+	/usr/bin/time -f %M -o kib "$BIN/rec-health" -C "$root" -q check "$@" >/dev/null 2>&1
+	tail -n 1 kib
+}
+if [ -x /usr/bin/time ] && [ -z "$wrap" ]; then
+	for how in none all; do
+		few=$(kib "$small" --fixity $how)
+		many=$(kib "$root" --fixity $how)
+		echo "# check --fixity $how: $few KiB for $tenth recordings, $many KiB for $scale"
+		ok "--fixity $how: less than 200 bytes more a recording" test "$(((many - few) * 1024))" -lt $((200 * (scale - tenth) + 4194304))
+	done
+else
+	skip "memory does not grow with them" "needs /usr/bin/time, and nothing around the tools"
+fi
+
+# calls_of HOW...: the system calls of a check, a line each, without the waiting of threads.
+calls_of()
+{
+	strace -f -qq -o calls "$BIN/rec-health" -C "$root" -q check "$@" >/dev/null 2>&1
+	grep -vE ' (futex|<\.\.\. |restart_syscall)' calls | grep -E '^[0-9]+ +[a-z0-9_]+\(' >work
+	echo "# check $*: $(wc -l <work) calls for $scale recordings:" "$(sed -E 's/^[0-9]+ +([a-z0-9_]+)\(.*/\1/' work | sort | uniq -c | sort -rn | awk 'NR <= 7 { printf "%s %s  ", $2, $1 }')"
+}
+if command -v strace >/dev/null && strace -f -o /dev/null true 2>/dev/null && [ -z "$wrap" ]; then
+	calls_of
+	is "a check opens no recording" "$(grep -E '(open|openat|openat2)\(' work | grep -c 'raw_[0-9a-f]*\.wav')" 0
+	is "and makes one stat of each" "$(grep -cE '(stat|statx|newfstatat|fstatat64)\(.*raw_[0-9a-f]*\.wav' work)" "$scale"
+	ok "and less than three calls for each, reading the database included" test "$(wc -l <work)" -lt $((3 * scale + 3000))
+	calls_of --fixity all
+	is "--fixity all opens each once" "$(grep -E '(open|openat|openat2)\(' work | grep -c 'raw_[0-9a-f]*\.wav')" "$scale"
+	ok "and makes less than twenty calls for each" test "$(wc -l <work)" -lt $((20 * scale + 2000))
+	rm calls work
+else
+	skip "a check makes one stat of each" "needs strace, and nothing around the tools"
+fi
 done_testing
