@@ -155,8 +155,7 @@ check_recordings(struct examination *x, struct err *e)
 
 	if (census_take(&x->census, x->t, &x->a, &why) == -1)
 		return finding_could_not(&x->f, "completeness.files", NULL, &why, e);
-	return wants(x, CHECKUP_COMPLETENESS) ? completeness_check(&x->f, &x->a, &x->census, e)
-					      : completeness_files(&x->f, &x->a, &x->census, e);
+	return wants(x, CHECKUP_COMPLETENESS) ? completeness_check(&x->f, &x->a, &x->census, e) : 0;
 }
 
 static int
@@ -170,7 +169,8 @@ read_files(struct examination *x, struct err *e)
 	    .census = &x->census};
 	if (x->c->fixity.which != SCRUB_NONE && scrub_run(&x->scrub, e) == -1)
 		return -1;
-	if (completeness_unread(&x->f, &x->a, &x->census, &x->scrub.judged, e) == -1)
+	if (completeness_unread(&x->f, &x->a, &x->census, &x->scrub.judged,
+		!wants(x, CHECKUP_COMPLETENESS), e) == -1)
 		return -1;
 	return scrub_coverage(&x->f, &x->a, e);
 }

@@ -59,7 +59,7 @@ put_path(struct json *facts, const char *key, const struct archive *a,
 }
 
 static int
-tell_moved(struct findings *f, const struct archive *a, const struct census *n,
+tell_moved(struct findings *f, const char *check, const struct archive *a, const struct census *n,
     const struct census_row *w, struct json *facts, struct err *e)
 {
 	const struct census_file *file = &n->files[w->moved_to];
@@ -69,7 +69,7 @@ tell_moved(struct findings *f, const struct archive *a, const struct census *n,
 		json_free(facts);
 		return -1;
 	}
-	return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_MEDIUM, P_MOVED,
+	return finding_tell(f, check, FINDING_FAIL, SEVERITY_MEDIUM, P_MOVED,
 	    "rec-health repair --apply gives it its name back", facts, e,
 	    "the file is not under its name; %s in %s has its bytes", file->name,
 	    a->paths[file->folder]);
@@ -77,8 +77,8 @@ tell_moved(struct findings *f, const struct archive *a, const struct census *n,
 
 /* The path that records show is in the folder that was recorded, so nobody finds it there. */
 static int
-tell_other_folder(
-    struct findings *f, const struct archive *a, const struct census_row *w, struct err *e)
+tell_other_folder(struct findings *f, const char *check, const struct archive *a,
+    const struct census_row *w, struct err *e)
 {
 	struct json *facts;
 
@@ -88,14 +88,14 @@ tell_other_folder(
 		json_free(facts);
 		return -1;
 	}
-	return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_MEDIUM, P_MOVED,
+	return finding_tell(f, check, FINDING_FAIL, SEVERITY_MEDIUM, P_MOVED,
 	    "move it back by hand: path is where programs look for it", facts, e,
 	    "the file is not in its folder: it lies, under its name, in the other one of %s and %s",
 	    a->paths[FOLDER_RAW], a->paths[FOLDER_EDITED]);
 }
 
 static int
-tell_absent(struct findings *f, const struct archive *a, const struct census *n,
+tell_absent(struct findings *f, const char *check, const struct archive *a, const struct census *n,
     const struct census_row *w, struct err *e)
 {
 	struct json *facts;
@@ -103,36 +103,34 @@ tell_absent(struct findings *f, const struct archive *a, const struct census *n,
 	if (damage_recording(a, w->id, &facts, e) == -1)
 		return -1;
 	if (w->moved_to >= 0)
-		return tell_moved(f, a, n, w, facts, e);
+		return tell_moved(f, check, a, n, w, facts, e);
 	if (json_put_str(facts, "verdict", w->absent, e) == -1) {
 		json_free(facts);
 		return -1;
 	}
 	if (same(w->absent, P_MISSING))
-		return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_HIGH, P_MISSING,
+		return finding_tell(f, check, FINDING_FAIL, SEVERITY_HIGH, P_MISSING,
 		    "restore it from a copy, or remove the row with rec-meta rm --purge", facts, e,
 		    "the file of this recording is gone");
 	if (same(w->absent, P_DENIED))
-		return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_MEDIUM,
-		    P_DENIED, "give its owner and group the right to read it (chmod, chown)", facts,
-		    e, "its permissions let nobody read it who should");
+		return finding_tell(f, check, FINDING_FAIL, SEVERITY_MEDIUM, P_DENIED,
+		    "give its owner and group the right to read it (chmod, chown)", facts, e,
+		    "its permissions let nobody read it who should");
 	if (same(w->absent, P_UNSAFE_PATH))
-		return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_HIGH,
-		    P_UNSAFE_PATH,
+		return finding_tell(f, check, FINDING_FAIL, SEVERITY_HIGH, P_UNSAFE_PATH,
 		    "look at the row and at what lies under its name: who wrote that name, or who "
 		    "made that link, and why?",
 		    facts, e,
 		    "its stored name, or a link that has it, leads out of the folder; it was not "
 		    "followed");
-	return finding_tell(f, "completeness.files", FINDING_FAIL, SEVERITY_HIGH, w->absent,
+	return finding_tell(f, check, FINDING_FAIL, SEVERITY_HIGH, w->absent,
 	    "look at what is there under its name, and restore it from a copy", facts, e,
 	    same(w->absent, P_UNSUPPORTED) ? "something else than a file has its name"
 					   : "its file cannot be looked at");
 }
 
-int
-completeness_files(
-    struct findings *f, const struct archive *a, const struct census *n, struct err *e)
+static int
+tell_files(struct findings *f, const struct archive *a, const struct census *n, struct err *e)
 {
 	struct json *facts;
 	int64_t absent = 0;
@@ -143,8 +141,8 @@ completeness_files(
 		if (w->absent == NULL && !w->other_folder)
 			continue;
 		absent++;
-		if ((w->absent != NULL ? tell_absent(f, a, n, w, e)
-				       : tell_other_folder(f, a, w, e)) == -1)
+		if ((w->absent != NULL ? tell_absent(f, "completeness.files", a, n, w, e)
+				       : tell_other_folder(f, "completeness.files", a, w, e)) == -1)
 			return -1;
 	}
 	if (absent > 0)
@@ -289,7 +287,7 @@ int
 completeness_check(
     struct findings *f, const struct archive *a, const struct census *n, struct err *e)
 {
-	if (tell_measurements(f, n, e) == -1 || completeness_files(f, a, n, e) == -1 ||
+	if (tell_measurements(f, n, e) == -1 || tell_files(f, a, n, e) == -1 ||
 	    tell_strays(f, a, n, false, e) == -1 || tell_strays(f, a, n, true, e) == -1 ||
 	    tell_temps(f, a, n, e) == -1)
 		return -1;
@@ -344,37 +342,41 @@ tell_changed(struct findings *f, const struct census_row *w, struct json *facts,
 			: "its time is not the recorded one; nobody has read it yet");
 }
 
-int
-completeness_unread(struct findings *f, const struct archive *a, const struct census *n,
-    const struct idset *judged, struct err *e)
+/* One that is known to be damaged, or changed, and that nobody has read. */
+static int
+tell_unread(struct findings *f, const struct archive *a, const struct census_row *w, struct err *e)
 {
 	struct catalogue_row row;
 	struct json *facts;
 	int rc;
 
-	for (size_t i = 0; i < n->n_wrong; i++) {
+	if (damage_recording(a, w->id, &facts, e) == -1)
+		return -1;
+	if (!w->known)
+		return tell_changed(f, w, facts, e);
+	if ((rc = catalogue_row_by_id(a->catalogue, w->id, &row, e)) != 1) {
+		json_free(facts);
+		return rc;
+	}
+	rc = tell_known(f, &row, facts, e);
+	catalogue_row_free(&row);
+	return rc;
+}
+
+int
+completeness_unread(struct findings *f, const struct archive *a, const struct census *n,
+    const struct idset *judged, bool absent_too, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n->n_wrong && rc == 0; i++) {
 		const struct census_row *w = &n->wrong[i];
 
-		if (w->absent != NULL || idset_has(judged, (uint64_t)w->id) ||
-		    !(w->known || w->restored || w->size_differs || w->time_differs))
-			continue;
-		if (damage_recording(a, w->id, &facts, e) == -1)
-			return -1;
-		if (!w->known) {
-			if (tell_changed(f, w, facts, e) == -1)
-				return -1;
-			continue;
-		}
-		if ((rc = catalogue_row_by_id(a->catalogue, w->id, &row, e)) != 1) {
-			json_free(facts);
-			if (rc == -1)
-				return -1;
-			continue;
-		}
-		rc = tell_known(f, &row, facts, e);
-		catalogue_row_free(&row);
-		if (rc == -1)
-			return -1;
+		if (w->absent != NULL)
+			rc = absent_too ? tell_absent(f, "fixity.file", a, n, w, e) : 0;
+		else if (!idset_has(judged, (uint64_t)w->id) &&
+			 (w->known || w->restored || w->size_differs || w->time_differs))
+			rc = tell_unread(f, a, w, e);
 	}
-	return 0;
+	return rc;
 }

@@ -17,14 +17,12 @@
  */
 int completeness_check(
     struct findings *f, const struct archive *a, const struct census *n, struct err *e);
-/* Of these .files alone: without its file no recording can be read. */
-int completeness_files(
-    struct findings *f, const struct archive *a, const struct census *n, struct err *e);
 /*
  * Finding fixity.file for each row that is known to be damaged, or whose size or time changed, and
- * that is not in `judged`: nobody has read it just now.
+ * that is not in `judged`: nobody has read it just now. With absent_too also for those whose file
+ * cannot be had.
  */
 int completeness_unread(struct findings *f, const struct archive *a, const struct census *n,
-    const struct idset *judged, struct err *e);
+    const struct idset *judged, bool absent_too, struct err *e);
 
 #endif

@@ -355,7 +355,8 @@ flagged_is "is checked against the application's checksums" \
     '[5,"truncated","fail"]
 [6,"not_audio","fail"]
 [8,"checksum_mismatch","fail"]
-[9,"empty","fail"]'
+[9,"empty","fail"]
+[7,"missing","fail"]'
 run rec-health -C "$TMP/never" -q check --fixity all
 is "and nothing is written" "$(manifest "$TMP/never")" "$before"
 
