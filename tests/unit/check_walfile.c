@@ -215,13 +215,28 @@ START_TEST(an_absent_or_empty_log_is_no_log)
 	copy_live();
 	ck_assert_int_eq(truncate(side(copy, "-wal"), 0), 0);
 	look();
-	ck_assert(!w.present && !w.cut && !w.header_valid && !w.index_present);
+	ck_assert(!w.present && !w.cut && !w.header_valid);
 	ck_assert_uint_eq(w.frames + w.committed + w.damaged_at + w.size_bytes, 0);
-	unlink(side(copy, "-wal"));
+	unlink(side(copy, "-shm"));
 	look();
 	ck_assert(!w.present && !w.index_present);
+	unlink(side(copy, "-wal"));
+	look();
+	ck_assert_mem_eq(&w, &none, sizeof w);
 	ck_assert_int_eq(walfile_look("/dev/null/no.db", &w, &e), 0);
 	ck_assert(!w.present);
+}
+END_TEST
+
+START_TEST(an_index_without_its_log_tells_what_was_lost)
+{
+	create(512);
+	insert(db, 3, 2);
+	copy_live();
+	unlink(side(copy, "-wal"));
+	look();
+	ck_assert(!w.present && w.index_present);
+	ck_assert_uint_gt(w.index_frames, 0);
 }
 END_TEST
 
@@ -870,6 +885,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, an_absent_or_empty_log_is_no_log);
+	tcase_add_test(t, an_index_without_its_log_tells_what_was_lost);
 	tcase_add_test(t, a_whole_log_is_what_sqlite_recovers_at_every_page_size);
 	tcase_add_test(t, a_log_of_a_machine_with_the_other_byte_order_is_read_too);
 	tcase_add_test(t, looking_changes_nothing_and_leaves_no_file);
