@@ -632,9 +632,13 @@ days_between(const char *from, const char *to)
 }
 
 static void
-say_coverage(const struct catalogue_coverage *v, int64_t days, char *text, size_t size)
+say_coverage(const struct catalogue_coverage *v, int64_t days, bool noted, char *text, size_t size)
 {
-	if (v->recordings > 0 && v->checked == 0)
+	if (!noted)
+		snprintf(text, size,
+		    "nobody knows: when files are read is noted from the first rec-migrate apply "
+		    "on");
+	else if (v->recordings > 0 && v->checked == 0)
 		snprintf(text, size, "none of the %lld recordings has been read so far",
 		    (long long)v->recordings);
 	else if (v->within_31_days == v->recordings)
@@ -675,19 +679,21 @@ scrub_coverage(struct findings *f, const struct archive *a, struct err *e)
 	struct json *facts;
 	char now[CLOCK_TEXT_MAX], text[160];
 	int64_t days;
-	bool all;
+	bool all, noted = catalogue_shape(a->catalogue)->toolkit_version > 1;
 
 	clock_rfc3339(clock_now(), now);
 	if (catalogue_coverage(a->catalogue, now, &v, e) == -1)
 		return -1;
 	days = v.checked > 0 ? days_between(v.oldest, now) : -1;
 	all = v.within_31_days == v.recordings;
-	say_coverage(&v, days, text, sizeof text);
+	say_coverage(&v, days, noted, text, sizeof text);
 	if ((facts = coverage_facts(&v, days, e)) == NULL)
 		return -1;
 	return finding_tell(f, "fixity.coverage", all ? FINDING_PASS : FINDING_WARNING,
 	    all ? SEVERITY_INFO : SEVERITY_LOW, NULL,
-	    all ? NULL
-		: "run rec-health check --fixity all, or a part of it each night with --max-time",
+	    all	    ? NULL
+	    : noted ? "run rec-health check --fixity all, or a part of it each night with "
+		      "--max-time"
+		    : "run rec-migrate apply",
 	    facts, e, "%s", text);
 }
