@@ -15,22 +15,26 @@ CFLAGS ?= -O2 -g
 VERSION := $(shell sed -n 's/.*REC_VERSION "\(.*\)"/\1/p' common/version.h)
 B ?= build
 
-PKGS := sndfile sqlite3 libxxhash jansson libcrypto libebur128
-CPPFLAGS_ALL := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Icommon -I$(B)/gen $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
+# Capture devices need ALSA; without it rec-capture records from a pipe.
+ALSA := $(shell pkg-config --exists alsa && echo yes)
+
+PKGS := sndfile sqlite3 libxxhash jansson libcrypto libebur128 $(if $(ALSA),alsa)
+CPPFLAGS_ALL := -D_GNU_SOURCE $(if $(ALSA),-DREC_ALSA) -D_FILE_OFFSET_BITS=64 -Icommon -I$(B)/gen $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-missing-field-initializers -pthread $(CFLAGS) $(SANITIZE)
-LDFLAGS_ALL := -pthread $(LDFLAGS) $(SANITIZE)
+LDFLAGS_ALL := -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io quantity walfile
-AUDIO := chunk rehead source levels framing wrap verdict content decoder envelope audio
+AUDIO := chunk rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
 CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run volume survey
 TOOL := work table tool
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry mend repair undo people chart report_numbers report_style report checkup
-TOOLS := rec-meta rec-migrate rec-health
+rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit mend take device intake capture
+TOOLS := rec-meta rec-migrate rec-health rec-capture
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
 MODULES := $(patsubst common/%.c,%,$(wildcard common/*.c))
@@ -70,9 +74,21 @@ $(B)/unit/%: tests/unit/%.c $(B)/lib/librec.a
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(shell pkg-config --cflags check) $(LDFLAGS_ALL) \
 	    -o $@ $< $(B)/lib/librec.a $(LIBS) $(shell pkg-config --libs check)
 
+# A sound card for the tests.
+TESTDEV := $(if $(ALSA),$(B)/test/libasound_module_pcm_rectest.so)
+$(B)/unit/check_device: | $(TESTDEV)
+
+$(B)/test/libasound_module_pcm_rectest.so: tests/data/testdev.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -DPIC $(CFLAGS_ALL) -fPIC -shared $(LDFLAGS_ALL) -o $@ $< $(shell pkg-config --libs alsa)
+
 $(B)/fault/shim.so: tests/fault/shim.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=c11 -Wall -Wextra -O2 -fPIC -shared -o $@ $< -ldl
+
+$(B)/fault/take-driver: tests/fault/take-driver.c $(B)/lib/librec.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(B)/lib/librec.a $(LIBS)
 
 # ---- checks ----
 
@@ -85,10 +101,10 @@ check-static: all
 check-unit: $(UNIT:%=$(B)/unit/%)
 	@for t in $^; do echo "$$t"; $(REC_WRAP) ./$$t || exit 1; done
 
-check-cli: all $(B)/fault/shim.so
+check-cli: all $(B)/fault/shim.so $(TESTDEV)
 	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/cli
 
-check-fault: all $(B)/fault/shim.so
+check-fault: all $(B)/fault/shim.so $(B)/fault/take-driver
 	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
 
 # The same tests with the sanitizers and with valgrind. Fault injection has its own allocator and is left out.
@@ -104,7 +120,7 @@ check-valgrind:
 	    $(MAKE) check-unit check-cli
 
 # The long proofs: every state of every archive, 100,000 rows.
-check-fault-full: all $(B)/fault/shim.so
+check-fault-full: all $(B)/fault/shim.so $(B)/fault/take-driver
 	REC_FAULT=full REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
 
 check-scale: all $(B)/fault/shim.so
@@ -114,7 +130,7 @@ bench: all
 	scripts/bench
 
 lint:
-	clang-format --dry-run --Werror common/*.[ch] tools/*.c tests/unit/*.c tests/fault/*.c
+	clang-format --dry-run --Werror common/*.[ch] tools/*.c tests/unit/*.c tests/fault/*.c tests/data/*.c
 	cppcheck -q --enable=warning,portability --inline-suppr --error-exitcode=1 -Icommon common tools
 
 # ---- installing ----

@@ -161,6 +161,25 @@ archive_locate(const struct archive *a, const char *stored, size_t len, const ch
 	return err_item(e, P_MISSING, "no such file in %s", a->paths[order[0]]);
 }
 
+int
+archive_is_taken(const struct archive *a, const char *name, struct err *e)
+{
+	struct stat st;
+	struct err missing;
+	enum folder f;
+	int64_t id;
+
+	if (archive_locate(a, name, strlen(name), NULL, &f, &st, &missing) == 0)
+		return 1;
+	if (missing.class == ERR_ITEM && strcmp(missing.code, P_UNSAFE_PATH) == 0)
+		return 1; /* a link that leads out */
+	if (missing.class != ERR_ITEM || strcmp(missing.code, P_MISSING) != 0) {
+		*e = missing;
+		return -1;
+	}
+	return catalogue_find_stored(a->catalogue, name, strlen(name), &id, e);
+}
+
 const char *
 archive_stored_name(const struct archive *a, const char *path)
 {
@@ -220,6 +239,12 @@ archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct
 		    "%llu bytes are more than the limit of %lld MiB (%s, from %s)",
 		    (unsigned long long)bytes, (long long)config_int(a->config, CONFIG_MAX_SIZE_MB),
 		    config_name(CONFIG_MAX_SIZE_MB), config_origin(a->config, CONFIG_MAX_SIZE_MB));
+	return archive_preflight_room(a, f, bytes, e);
+}
+
+int
+archive_preflight_room(const struct archive *a, enum folder f, uint64_t bytes, struct err *e)
+{
 	return check_space(a, a->folders[f], a->paths[f], bytes, e);
 }
 

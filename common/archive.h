@@ -54,6 +54,9 @@ int archive_need_folder(struct archive *a, enum folder f, struct err *e);
 int archive_locate(const struct archive *a, const char *stored, size_t len, const char *hint,
     enum folder *f, struct stat *st, struct err *e);
 
+/* 1 when a file in raw or edited, or a row, has this name; 0; -1. */
+int archive_is_taken(const struct archive *a, const char *name, struct err *e);
+
 /*
  * The path of a stored name as records show it, for the caller to free; *path_len bytes, since a
  * stored name may hold anything. hint as in archive_locate. NULL and *e.
@@ -72,6 +75,8 @@ const char *archive_stored_name(const struct archive *a, const char *path);
  * limit; bytes is one file's) or no_space (the environment's minimum would be touched).
  */
 int archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, struct err *e);
+/* Of these the room alone, for what is no file of its own. */
+int archive_preflight_room(const struct archive *a, enum folder f, uint64_t bytes, struct err *e);
 /* The same for the database and its journals: -1 with ERR_SYSTEM, no_space. */
 int archive_preflight_catalogue(const struct archive *a, uint64_t bytes, struct err *e);
 

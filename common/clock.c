@@ -59,6 +59,13 @@ clock_compact(struct timespec t, char *out)
 	return out;
 }
 
+char *
+clock_recording(struct timespec t, char *out)
+{
+	seconds(t, "%Y%m%d_%H%M%S", out);
+	return out;
+}
+
 /* Whether the two digits at s are a number from lo to hi. */
 static bool
 within(const char *s, int lo, int hi)

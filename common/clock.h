@@ -1,9 +1,10 @@
 /*
  * clock: the times that rectools writes and reads, all in UTC.
  *
- *	2025-09-05T10:00:00.123456789Z   records (RFC 3339); the fraction is left out when it is
- *zero 2025-09-05 10:00:00.123456       the existing application's columns 20250905T100000Z names of
- *runs and files
+ *	2025-09-05T10:00:00.123456789Z   records (RFC 3339); no fraction when it is zero
+ *	2025-09-05 10:00:00.123456       the existing application's columns
+ *	20250905T100000Z                 names of runs and files
+ *	20250905_100000                  names of recordings
  */
 #ifndef REC_CLOCK_H
 #define REC_CLOCK_H
@@ -23,6 +24,7 @@ int64_t clock_monotonic_ns(void);
 char *clock_rfc3339(struct timespec t, char *out);
 char *clock_column(struct timespec t, char *out); /* always six digits of fraction */
 char *clock_compact(struct timespec t, char *out);
+char *clock_recording(struct timespec t, char *out);
 
 /* True when s is a time as clock_rfc3339 writes it, with or without a fraction; days are not held
  * against the month. */

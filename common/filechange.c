@@ -7,6 +7,7 @@
 #include "filechange.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,14 +17,14 @@
 #include "io.h"
 #include "mem.h"
 
-enum action { CREATE, MOVE, REPLACE, FINISH, ACTIONS };
+enum action { CREATE, MOVE, REPLACE, FINISH, RECORD, ACTIONS };
 
-static const char *const action_names[ACTIONS] = {"create", "move", "replace", "finish"};
+static const char *const action_names[ACTIONS] = {"create", "move", "replace", "finish", "record"};
 
 struct change {
 	enum action action;
-	enum folder folder, to_folder;
-	char *name, *to, *from;	    /* `to` not of create, `from` only of finish */
+	enum folder folder, to_folder, from_folder;
+	char *name, *to, *from;	    /* `to` not of create and record, `from` of finish and record */
 	const char *before, *after; /* digests, borrowed from the line; `before` only of replace */
 };
 
@@ -92,6 +93,18 @@ parse_action(const char *name, enum action *action, struct err *e)
 	    name != NULL ? name : "");
 }
 
+/* finish works within one folder unless it says otherwise. */
+static int
+parse_from(struct archive *a, const struct json *line, struct change *c, struct err *e)
+{
+	c->from_folder = c->folder;
+	if (name_of(line, "from", &c->from, e) == -1)
+		return -1;
+	if (c->action == FINISH && json_get(line, "from_folder") == NULL)
+		return 0;
+	return folder_of(a, line, "from_folder", &c->from_folder, e);
+}
+
 /* Free in each case. */
 static int
 parse(struct archive *a, const struct json *line, struct change *c, struct err *e)
@@ -103,9 +116,11 @@ parse(struct archive *a, const struct json *line, struct change *c, struct err *
 		return -1;
 	if (c->action == CREATE)
 		return archive_need_folder(a, FOLDER_BACKUP, e);
-	if (name_of(line, "to", &c->to, e) == -1 ||
-	    folder_of(a, line, "to_folder", &c->to_folder, e) == -1 ||
-	    (c->action == FINISH && name_of(line, "from", &c->from, e) == -1))
+	if ((c->action == FINISH || c->action == RECORD) && parse_from(a, line, c, e) == -1)
+		return -1;
+	if (c->action == RECORD ? archive_need_folder(a, FOLDER_BACKUP, e) == -1
+				: name_of(line, "to", &c->to, e) == -1 ||
+				      folder_of(a, line, "to_folder", &c->to_folder, e) == -1)
 		return -1;
 	c->before = json_get_str(line, "xxh3_128_before");
 	c->after = json_get_str(line, "xxh3_128_after");
@@ -220,8 +235,11 @@ static int
 conflict_since(
     const struct archive *a, const struct change *c, const char *what, struct err *conflict)
 {
+	bool has_to = c->to != NULL;
+
 	err_item(conflict, P_CONFLICT, "%s/%s %s; it and %s/%s are left as they are",
-	    a->paths[c->folder], c->name, what, a->paths[c->to_folder], c->to);
+	    a->paths[c->folder], c->name, what, a->paths[has_to ? c->to_folder : c->from_folder],
+	    has_to ? c->to : c->from);
 	return 1;
 }
 
@@ -287,8 +305,48 @@ undo_finish(struct archive *a, const struct change *c, struct err *conflict, str
 	int rc = drop_finished(a, c, conflict, e);
 
 	if (rc == 0 && (rc = is_there(a, c->to_folder, c->to, &st, e)) == 1)
-		rc = move_back(a, c->to_folder, c->to, c->folder, c->from, conflict, e);
+		rc = move_back(a, c->to_folder, c->to, c->from_folder, c->from, conflict, e);
 	return rc;
+}
+
+static bool
+is_link(const struct archive *a, enum folder f, const char *name)
+{
+	struct stat st;
+
+	return fstatat(a->folders[f], name, &st, AT_SYMLINK_NOFOLLOW) == -1 || S_ISLNK(st.st_mode);
+}
+
+/*
+ * 1 when both names of what was recorded are there, as one file or each with the bytes of the line:
+ * either may go, and nothing is lost. A link, which would be left without its file, is no name.
+ */
+static int
+is_twice(const struct archive *a, const struct change *c, struct err *e)
+{
+	struct stat name, from;
+	int rc;
+
+	if ((rc = is_there(a, c->folder, c->name, &name, e)) != 1 ||
+	    (rc = is_there(a, c->from_folder, c->from, &from, e)) != 1)
+		return rc;
+	if (is_link(a, c->folder, c->name) || is_link(a, c->from_folder, c->from))
+		return 0;
+	if (name.st_dev == from.st_dev && name.st_ino == from.st_ino)
+		return 1;
+	if ((rc = has_bytes(a, c->folder, c->name, c->after, e)) == 1)
+		rc = has_bytes(a, c->from_folder, c->from, c->after, e);
+	return rc;
+}
+
+static int
+undo_record(struct archive *a, const struct change *c, struct err *conflict, struct err *e)
+{
+	int rc = is_twice(a, c, e);
+
+	if (rc == 1)
+		return io_unlink(a->folders[c->folder], c->name, e);
+	return rc == -1 ? -1 : drop_finished(a, c, conflict, e);
 }
 
 int
@@ -312,8 +370,11 @@ filechange_undo(struct archive *a, const struct json *line, struct err *conflict
 	case REPLACE:
 		rc = undo_replace(a, &c, conflict, e);
 		break;
-	default:
+	case FINISH:
 		rc = undo_finish(a, &c, conflict, e);
+		break;
+	default:
+		rc = undo_record(a, &c, conflict, e);
 		break;
 	}
 out:
@@ -355,10 +416,22 @@ settle_finish(struct archive *a, const struct change *c, bool row, struct err *e
 {
 	struct stat st;
 	struct err conflict;
-	int rc = row ? is_there(a, c->folder, c->from, &st, e) : drop_finished(a, c, &conflict, e);
+	int rc =
+	    row ? is_there(a, c->from_folder, c->from, &st, e) : drop_finished(a, c, &conflict, e);
 
 	if (row && rc == 1)
-		rc = move_back(a, c->folder, c->from, c->to_folder, c->to, &conflict, e);
+		rc = move_back(a, c->from_folder, c->from, c->to_folder, c->to, &conflict, e);
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+settle_record(struct archive *a, const struct change *c, bool row, struct err *e)
+{
+	struct err conflict;
+	int rc = row ? is_twice(a, c, e) : undo_record(a, c, &conflict, e);
+
+	if (row && rc == 1)
+		rc = io_unlink(a->folders[c->from_folder], c->from, e);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -400,13 +473,31 @@ filechange_settle(struct archive *a, const struct json *line, struct err *e)
 	case REPLACE:
 		rc = settle_replace(a, &c, e);
 		break;
-	default:
+	case FINISH:
 		rc = settle_finish(a, &c, row == 1, e);
+		break;
+	default:
+		rc = settle_record(a, &c, row == 1, e);
 		break;
 	}
 out:
 	change_free(&c);
 	return rc;
+}
+
+int
+filechange_take_back(struct archive *a, const struct json *line, bool committed, struct err *e)
+{
+	bool asks = committed || e->class == ERR_SYSTEM || e->class == ERR_CATALOGUE;
+	struct err conflict, worse;
+	int rc =
+	    asks ? filechange_settle(a, line, &worse) : filechange_undo(a, line, &conflict, &worse);
+
+	if (rc == -1 && e->class == ERR_ITEM) {
+		*e = worse;
+		e->class = ERR_SYSTEM;
+	}
+	return -1;
 }
 
 int
@@ -416,7 +507,7 @@ filechange_in_use(struct archive *a, const struct json *line, struct err *e)
 	int64_t id;
 	int rc = parse(a, line, &c, e);
 
-	if (rc == 0 && (c.action == CREATE || c.action == FINISH))
+	if (rc == 0 && (c.action == CREATE || c.action == FINISH || c.action == RECORD))
 		rc = catalogue_find_stored(a->catalogue, c.name, strlen(c.name), &id, e);
 	change_free(&c);
 	return rc;

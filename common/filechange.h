@@ -8,7 +8,11 @@
  *
  * replace: name gets new bytes under the same name; `to` in backup/ is the file that it was.
  *
- * finish: name is made from `from`, which moves to backup/ as `to` when the row of name is there.
+ * finish: name is made from `from` (in from_folder, when that is another one), which moves to
+ * backup/ as `to` when the row of name is there.
+ *
+ * record: name is a second name of `from` in from_folder, or a copy; `from` is removed when the row
+ * of name is there.
  *
  * Both work from every state that a kill can leave, their own included, and remove nothing that
  * is not under another name as well: a file that is no longer wanted moves to backup/.
@@ -23,7 +27,7 @@
 #include "json.h"
 
 /* {"op":"file", …} for run_announce, to which the caller adds what else the action has. to is NULL
- * for create. NULL and *e. */
+ * for create and record. NULL and *e. */
 struct json *filechange_line(const char *action, enum folder f, const char *name,
     enum folder to_folder, const char *to, struct err *e);
 
@@ -46,8 +50,16 @@ int filechange_undo(
  */
 int filechange_settle(struct archive *a, const struct json *line, struct err *e);
 
-/* 1 when a recording has the name that create or finish made: its file is not to be taken away. 0
- * for others, -1. */
+/*
+ * After a failure behind the announcement: *e is why, and stays that. What certainly was not
+ * committed is taken back without asking the catalogue, which answers no more when the run is to
+ * stop; else the catalogue decides. What cannot be settled now makes *e an error that stops the
+ * run, and the next one settles it. Returns -1.
+ */
+int filechange_take_back(struct archive *a, const struct json *line, bool committed, struct err *e);
+
+/* 1 when a recording has the name that create, finish or record made: its file is not to be taken
+ * away. 0 for others, -1. */
 int filechange_in_use(struct archive *a, const struct json *line, struct err *e);
 
 #endif

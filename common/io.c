@@ -239,9 +239,51 @@ io_write(int fd, const void *p, size_t len, struct err *e)
 }
 
 int
+io_pwrite(int fd, const void *p, size_t len, uint64_t offset, uint64_t *done, struct err *e)
+{
+	const char *b = p;
+	size_t at = 0;
+	int rc = 0;
+
+	while (at < len) {
+		ssize_t n = pwrite(fd, b + at, len - at, (off_t)(offset + at));
+
+		if (n > 0) {
+			at += (size_t)n;
+		} else if (n == 0 || errno != EINTR) {
+			if (n == 0)
+				errno = EIO;
+			rc = err_sys(e, "writing");
+			break;
+		}
+	}
+	if (done != NULL)
+		*done = at;
+	return rc;
+}
+
+int
 io_fsync(int fd, const char *what, struct err *e)
 {
 	return fsync(fd) == -1 ? err_sys(e, "making %s durable", what) : 0;
+}
+
+int
+io_check_unchanged(int dirfd, const char *name, const struct stat *was, struct err *e)
+{
+	struct stat now;
+
+	if (fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == -1)
+		return err_item(e, P_MODIFIED, "was removed while it was read");
+	if (S_ISLNK(now.st_mode) || strchr(name, '/') != NULL)
+		return err_item(e, P_UNSUPPORTED,
+		    "is reached through a link or a folder below: only files that lie right in "
+		    "their folder are replaced");
+	if (now.st_dev != was->st_dev || now.st_ino != was->st_ino || now.st_size != was->st_size ||
+	    now.st_mtim.tv_sec != was->st_mtim.tv_sec ||
+	    now.st_mtim.tv_nsec != was->st_mtim.tv_nsec)
+		return err_item(e, P_MODIFIED, "was changed while it was read; nothing was done");
+	return 0;
 }
 
 int
@@ -315,6 +357,53 @@ io_new_close(struct io_new *f)
 	free(f->temp);
 	free(f->name);
 	*f = (struct io_new){.fd = -1};
+}
+
+int
+io_create_locked(int dirfd, const char *name, struct err *e)
+{
+	int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), rc;
+
+	if (fd == -1)
+		return err_sys(e, "creating %s", name);
+	if ((rc = io_try_lock(fd, e)) == 0) {
+		errno = EEXIST;
+		err_sys(e, "%s is held by somebody else", name);
+	}
+	if (rc == 1 && io_fsync(dirfd, "the folder", e) == 0)
+		return fd;
+	unlinkat(dirfd, name, 0);
+	close(fd);
+	return -1;
+}
+
+int
+io_reserve(int fd, uint64_t bytes, struct err *e)
+{
+	int rc = 0;
+
+	if (bytes > INT64_MAX)
+		bytes = INT64_MAX;
+	while (bytes > 0 && (rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes)) == -1 &&
+	       errno == EINTR)
+		;
+	if (rc == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
+		return 0;
+	err_sys(e, "reserving %llu bytes", (unsigned long long)bytes);
+	if (e->sys == ENOSPC || e->sys == EDQUOT || e->sys == EFBIG)
+		e->code = P_NO_SPACE;
+	return -1;
+}
+
+int
+io_release(int fd, const char *what, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return err_sys(e, "stat of %s", what);
+	return ftruncate(fd, st.st_size) == -1 ? err_sys(e, "giving back what %s reserved", what)
+					       : 0;
 }
 
 int
@@ -670,11 +759,17 @@ io_free_bytes(int fd, uint64_t *bytes, struct err *e)
 }
 
 int
-io_try_lock(int dirfd, struct err *e)
+io_try_lock(int fd, struct err *e)
 {
-	if (flock(dirfd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 1;
-	return errno == EWOULDBLOCK ? 0 : err_sys(e, "locking the journal folder");
+	return errno == EWOULDBLOCK ? 0 : err_sys(e, "locking");
+}
+
+void
+io_unlock(int fd)
+{
+	flock(fd, LOCK_UN);
 }
 
 int
@@ -684,7 +779,8 @@ io_is_locked(int dirfd, struct err *e)
 
 	if (fd == -1)
 		return err_sys(e, "opening the journal folder");
-	rc = io_try_lock(fd, e);
+	if ((rc = io_try_lock(fd, e)) == -1)
+		err_prefix(e, "the journal folder");
 	close(fd);
 	return rc == -1 ? -1 : !rc;
 }

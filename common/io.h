@@ -1,7 +1,7 @@
 /*
  * io: files, so that every instant is a legal place to die.
  *
- * A file appears under its final name only whole. There is one way to create a file:
+ * A file appears under its final name only whole. There is one way to create such a file:
  *
  *	if (io_new_open(&f, dirfd, "name.wav", e) == -1) ...
  *	io_write(f.fd, p, len, e) ...
@@ -9,6 +9,9 @@
  *	io_new_close(&f)              always; removes the temporary file when it was not committed
  *
  * The temporary file is in the same folder and named ".rec-NAME.XXXXXXXX.tmp".
+ *
+ * What grows for hours, and is worth having when it is cut off, has its name from the start, one
+ * that says so, and a lock while somebody writes it: io_create_locked.
  *
  * Errors that are one file's own (missing, denied, unreadable, unsafe_path) are of class ERR_ITEM;
  *a full disk and the like are ERR_SYSTEM with the errno. User files are read with pread, never
@@ -56,7 +59,13 @@ ssize_t io_pread(int fd, void *p, size_t len, uint64_t offset, struct err *e);
 int io_digest(int fd, int kind, bool fresh, const atomic_int *stop, atomic_ullong *bytes_done,
     char out[HASH_SHA256_HEX], struct err *e);
 int io_write(int fd, const void *p, size_t len, struct err *e);
+/* At offset; the place of io_write stays. *done (or NULL): the bytes written, also when it fails.
+ */
+int io_pwrite(int fd, const void *p, size_t len, uint64_t offset, uint64_t *done, struct err *e);
 int io_fsync(int fd, const char *what, struct err *e);
+/* The name is still that of the file that was looked at as *was, right in the folder and no link,
+ * and that is as it was. Else -1 and *e, ERR_ITEM: modified, unsupported. */
+int io_check_unchanged(int dirfd, const char *name, const struct stat *was, struct err *e);
 /* A whole small file, at most max bytes (more is an error). */
 int io_read_file(int dirfd, const char *path, size_t max, struct buf *out, struct err *e);
 
@@ -71,6 +80,17 @@ int io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e);
 /* Mode of the file under its final name; 0600 until then. Replaces only when told to. */
 int io_new_commit(struct io_new *f, mode_t mode, bool replace, struct err *e);
 void io_new_close(struct io_new *f);
+/*
+ * Creates an empty file for reading and writing, mode 0600, locked (flock) until the descriptor is
+ * closed; its name is durable. Never opens one that is there: ERR_SYSTEM with EEXIST, which is also
+ * the answer when somebody else locked the new one first (it is removed again). The descriptor.
+ */
+int io_create_locked(int dirfd, const char *name, struct err *e);
+/* Allocates bytes from the start without a change of the size, so that writing them cannot meet a
+ * full disk; where the file system cannot, nothing. ERR_SYSTEM, with no_space for a full disk. */
+int io_reserve(int fd, uint64_t bytes, struct err *e);
+/* Gives back what was reserved and is not written. Sets the file's time. */
+int io_release(int fd, const char *what, struct err *e);
 /* A whole file that the user named, in the way above; one that is there is replaced. ERR_SYSTEM. */
 int io_put_file(const char *path, const void *p, size_t len, mode_t mode, struct err *e);
 
@@ -117,9 +137,11 @@ int io_sweep_temps(int dirfd, struct err *e);
 /* Bytes that an unprivileged writer may still write on the file system of fd. */
 int io_free_bytes(int fd, uint64_t *out, struct err *e);
 
-/* An exclusive lock on an open folder, held until the descriptor is closed: 1, 0 when somebody else
- * holds it. */
-int io_try_lock(int dirfd, struct err *e);
+/* An exclusive lock on an open folder or file, held until the descriptor is closed: 1, 0 when
+ * somebody else holds it, -1. */
+int io_try_lock(int fd, struct err *e);
+/* Lets go of it. */
+void io_unlock(int fd);
 /* Whether somebody holds that lock now: 1, 0, -1. */
 int io_is_locked(int dirfd, struct err *e);
 

@@ -41,7 +41,7 @@ const char *journal_state_name(enum journal_state s);
 
 struct journal_summary {
 	char run[JOURNAL_RUN_MAX];
-	char kind[16]; /* the command: apply add set rm refresh repair */
+	char kind[16]; /* the command: apply add set rm refresh repair capture */
 	char started_at[CLOCK_TEXT_MAX];
 	char finished_at[CLOCK_TEXT_MAX]; /* "" while it is not */
 	enum journal_state state;	  /* never JOURNAL_OPEN: who holds the lock knows that */

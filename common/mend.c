@@ -27,7 +27,7 @@
 /* A file, and the new one that is to follow it. */
 struct job {
 	const struct mend *m;
-	enum folder folder;
+	enum folder folder, to; /* of the file, of the new one */
 	const char *name;
 	int fd; /* of the file; -1 */
 	struct stat st;
@@ -51,7 +51,7 @@ mended_free(struct mended *out)
 static void
 job_start(struct job *j, const struct mend *m, enum folder f, const char *name)
 {
-	*j = (struct job){.m = m, .folder = f, .name = name, .fd = -1, .new = {.fd = -1}};
+	*j = (struct job){.m = m, .folder = f, .to = f, .name = name, .fd = -1, .new = {.fd = -1}};
 	audio_measure_init(&j->was);
 	audio_measure_init(&j->now);
 }
@@ -75,23 +75,10 @@ open_file(struct job *j, struct err *e)
 	return fstat(j->fd, &j->st) == -1 ? err_sys(e, "stat of %s", j->name) : 0;
 }
 
-/* The name is still that of the file that was read, and the file is as it was. */
 static int
 check_unchanged(const struct job *j, struct err *e)
 {
-	struct stat now;
-
-	if (fstatat(j->m->a->folders[j->folder], j->name, &now, AT_SYMLINK_NOFOLLOW) == -1)
-		return err_item(e, P_MODIFIED, "was removed while it was read");
-	if (S_ISLNK(now.st_mode) || strchr(j->name, '/') != NULL)
-		return err_item(e, P_UNSUPPORTED,
-		    "is reached through a link or a folder below: only files that lie right in "
-		    "their folder are replaced");
-	if (now.st_dev != j->st.st_dev || now.st_ino != j->st.st_ino ||
-	    now.st_size != j->st.st_size || now.st_mtim.tv_sec != j->st.st_mtim.tv_sec ||
-	    now.st_mtim.tv_nsec != j->st.st_mtim.tv_nsec)
-		return err_item(e, P_MODIFIED, "was changed while it was read; nothing was done");
-	return 0;
+	return io_check_unchanged(j->m->a->folders[j->folder], j->name, &j->st, e);
 }
 
 /* ---- the new file ---- */
@@ -129,8 +116,8 @@ write_new(struct job *j, const char *name, struct err *e)
 	char sum[HASH_XXH3_128_HEX];
 	uint64_t size = j->planned ? j->plan.size_bytes : (uint64_t)j->st.st_size;
 
-	if (archive_preflight(m->a, j->folder, size, e) == -1 ||
-	    io_new_open(&j->new, m->a->folders[j->folder], name, e) == -1)
+	if (archive_preflight(m->a, j->to, size, e) == -1 ||
+	    io_new_open(&j->new, m->a->folders[j->to], name, e) == -1)
 		return -1;
 	if ((j->planned ? rehead_write(&j->plan, j->fd, j->new.fd, o->stop, o->bytes_done, e)
 			: io_pour(j->fd, j->new.fd, o->stop, o->bytes_done, sum, e)) == -1 ||
@@ -158,41 +145,6 @@ need_backup(const struct job *j, char **name, struct err *e)
 	    archive_preflight(a, FOLDER_BACKUP, (uint64_t)j->st.st_size, e) == -1)
 		return -1;
 	return (*name = filechange_backup_name(a, j->name, e)) == NULL ? -1 : 0;
-}
-
-/*
- * After a failure behind the announcement: *e is why. What certainly was not committed is taken
- * back without asking the catalogue, which answers no more when the run is to stop; else the
- * catalogue decides. What cannot be settled now stops the run, and the next one settles it.
- */
-static int
-take_back(const struct mend *m, const struct json *line, bool committed, struct err *e)
-{
-	bool asks = committed || e->class == ERR_SYSTEM || e->class == ERR_CATALOGUE;
-	struct err conflict, worse;
-	int rc = asks ? filechange_settle(m->a, line, &worse)
-		      : filechange_undo(m->a, line, &conflict, &worse);
-
-	if (rc == -1 && e->class == ERR_ITEM) {
-		*e = worse;
-		e->class = ERR_SYSTEM;
-	}
-	return -1;
-}
-
-/* Announces the line, and keeps a copy of it in *kept for take_back. */
-static int
-announce(const struct mend *m, struct json *line, struct json **kept, struct err *e)
-{
-	if ((*kept = json_clone(line, e)) == NULL) {
-		json_free(line);
-		return -1;
-	}
-	if (run_announce(m->r, line, e) == 0)
-		return 0;
-	json_free(*kept);
-	*kept = NULL;
-	return -1;
 }
 
 /* ---- headers ---- */
@@ -263,7 +215,7 @@ replace(struct job *j, const struct catalogue_row *row, struct mended *out, stru
 	if (write_new(j, j->name, e) == -1 || is_recorded(row, j, true, e) == -1 ||
 	    need_backup(j, &out->backup, e) == -1 || check_unchanged(j, e) == -1 ||
 	    (line = replace_line(j, row->id, out->backup, e)) == NULL ||
-	    announce(j->m, line, &kept, e) == -1)
+	    run_announce_kept(j->m->r, line, &kept, e) == -1)
 		return -1;
 	rc = io_link_or_copy(dirfd, j->name, a->folders[FOLDER_BACKUP], out->backup, e);
 	if (rc == 0)
@@ -271,7 +223,7 @@ replace(struct job *j, const struct catalogue_row *row, struct mended *out, stru
 	if (rc == 0)
 		rc = update_rows(j->m, row, &j->now, e);
 	if (rc == -1)
-		take_back(j->m, kept, false, e);
+		filechange_take_back(a, kept, false, e);
 	json_free(kept);
 	return rc;
 }
@@ -344,29 +296,8 @@ mend_header(
 
 /* ---- parts ---- */
 
-/* 1 when a file or a row has this name, 0, -1. */
-static int
-is_taken(const struct mend *m, const char *name, struct err *e)
-{
-	struct stat st;
-	struct err missing;
-	enum folder f;
-	int64_t id;
-
-	if (archive_locate(m->a, name, strlen(name), NULL, &f, &st, &missing) == 0)
-		return 1;
-	if (missing.class == ERR_ITEM && strcmp(missing.code, P_UNSAFE_PATH) == 0)
-		return 1; /* a link that leads out */
-	if (missing.class != ERR_ITEM || strcmp(missing.code, P_MISSING) != 0) {
-		*e = missing;
-		return -1;
-	}
-	return catalogue_find_stored(m->a->catalogue, name, strlen(name), &id, e);
-}
-
-/* The name without .part, numbered when it is taken: a.wav, a-2.wav, … */
-static char *
-finished_name(const struct mend *m, const char *part, struct err *e)
+char *
+mend_part_name(const struct archive *a, const char *part, struct err *e)
 {
 	int len = (int)(strlen(part) - strlen(PART_SUFFIX)), stem = len, taken = 1;
 	char *name = mem_bytes(part, (size_t)len, e);
@@ -374,7 +305,7 @@ finished_name(const struct mend *m, const char *part, struct err *e)
 	for (int i = len - 1; i > 0 && stem == len; i--)
 		if (part[i] == '.')
 			stem = i;
-	for (int i = 2; name != NULL && (taken = is_taken(m, name, e)) == 1; i++) {
+	for (int i = 2; name != NULL && (taken = archive_is_taken(a, name, e)) == 1; i++) {
 		free(name);
 		name = mem_fmt(e, "%.*s-%d%.*s", stem, part, i, len - stem, part + stem);
 	}
@@ -402,9 +333,12 @@ static struct json *
 finish_line(const struct job *j, const struct mended *out, struct err *e)
 {
 	struct json *line =
-	    filechange_line("finish", j->folder, out->name, FOLDER_BACKUP, out->backup, e);
+	    filechange_line("finish", j->to, out->name, FOLDER_BACKUP, out->backup, e);
 
-	if (line != NULL && json_put_bytes(line, "from", j->name, strlen(j->name), e) == 0 &&
+	if (line != NULL &&
+	    (j->to == j->folder ||
+		json_put_str(line, "from_folder", archive_folder_name(j->folder), e) == 0) &&
+	    json_put_bytes(line, "from", j->name, strlen(j->name), e) == 0 &&
 	    json_put_str(line, "xxh3_128_after", j->now.xxh3_128, e) == 0)
 		return line;
 	json_free(line);
@@ -416,22 +350,25 @@ finish(struct job *j, struct mended *out, struct err *e)
 {
 	struct archive *a = j->m->a;
 	struct entry entry = {
-	    .folder = j->folder, .path = out->name, .stored = out->name, .m = &j->now};
+	    .folder = j->to, .path = out->name, .stored = out->name, .m = &j->now};
+	/* What is being recorded is nobody's to read; a recording is, like one that was added. */
+	mode_t mode = j->folder == FOLDER_TEMP ? 0644 : j->st.st_mode & 07777;
 	struct json *line, *kept;
 	int rc;
 
 	if (write_new(j, out->name, e) == -1 || check_new(j->m, j->now.sha256, e) == -1 ||
 	    need_backup(j, &out->backup, e) == -1 || check_unchanged(j, e) == -1 ||
-	    (line = finish_line(j, out, e)) == NULL || announce(j->m, line, &kept, e) == -1)
+	    (line = finish_line(j, out, e)) == NULL ||
+	    run_announce_kept(j->m->r, line, &kept, e) == -1)
 		return -1;
-	rc = io_new_commit(&j->new, j->st.st_mode & 07777, false, e);
+	rc = io_new_commit(&j->new, mode, false, e);
 	if (rc == 0)
 		rc = entry_add(j->m->r, &entry, &out->id, e);
 	if (rc == 0)
 		rc = io_move(
 		    a->folders[j->folder], j->name, a->folders[FOLDER_BACKUP], out->backup, e);
 	if (rc == -1)
-		take_back(j->m, kept, out->id != 0, e);
+		filechange_take_back(a, kept, out->id != 0, e);
 	json_free(kept);
 	return rc;
 }
@@ -450,7 +387,7 @@ mend_opened_part(struct job *j, struct mended *out, struct err *e)
 	if ((rc = rehead_plan(j->fd, (uint64_t)j->st.st_size, &j->plan, e)) == -1)
 		return -1;
 	j->planned = rc == 1;
-	if ((out->name = finished_name(j->m, j->name, e)) == NULL)
+	if ((out->name = mend_part_name(j->m->a, j->name, e)) == NULL)
 		return -1;
 	snprintf(out->message, sizeof out->message,
 	    "a recording that was cut off%s%s; becomes one of %.3f s under its name",
@@ -469,9 +406,12 @@ mend_part(const struct mend *m, enum folder f, const char *name, struct mended *
 	struct job j;
 	int rc;
 
-	*out = (struct mended){.folder = f};
 	job_start(&j, m, f, name);
-	rc = open_file(&j, e) == -1 ? -1 : mend_opened_part(&j, out, e);
+	j.to = f == FOLDER_TEMP ? FOLDER_RAW : f;
+	*out = (struct mended){.folder = j.to};
+	rc = archive_need_folder(m->a, j.to, e) == -1 || open_file(&j, e) == -1
+		 ? -1
+		 : mend_opened_part(&j, out, e);
 	job_end(&j);
 	return rc;
 }

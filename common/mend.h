@@ -29,7 +29,7 @@ struct mend {
 struct mended {
 	int64_t id;	   /* of the recording; 0: none, or not yet */
 	char message[512]; /* what is wrong, for people; "" when nothing was found */
-	char *name;	   /* the file's new name, in its folder; NULL: keeps the old */
+	char *name;	   /* the file's new name, in folder; NULL: keeps the old */
 	enum folder folder;
 	char *backup; /* name of the original in backup/, or NULL */
 	bool done;
@@ -44,7 +44,8 @@ struct mended {
 /* The header of a recording's file. */
 int mend_header(
     const struct mend *m, const struct catalogue_row *row, struct mended *out, struct err *e);
-/* A file whose name ends in .part: becomes a recording under the name without. */
+/* A file whose name ends in .part: becomes a recording under the name without, in the same folder,
+ * or in raw when it lies in temp. */
 int mend_part(
     const struct mend *m, enum folder f, const char *name, struct mended *out, struct err *e);
 /* A file with the bytes of a recording whose own is missing: gets its name. */
@@ -53,6 +54,8 @@ int mend_moved(const struct mend *m, enum folder f, const char *name, int64_t id
 /* A file of audio without a row: gets one. 0 when it holds no audio. */
 int mend_orphan(
     const struct mend *m, enum folder f, const char *name, struct mended *out, struct err *e);
+/* The name without .part, numbered when it is taken: a.wav, a-2.wav, … NULL and *e. */
+char *mend_part_name(const struct archive *a, const char *part, struct err *e);
 void mended_free(struct mended *out);
 
 #endif

@@ -5,8 +5,8 @@
  *
  * Which of the mentioned names lie in backup is asked twice. A run that stands keeps every name
  * that its lines have, whatever the action; an expired one gives away only what it is known to have
- * put there: "to" of a line whose to_folder is backup, and "name" of a file that it created, since
- * a rollback and the recovery after a kill move that one to backup.
+ * put there: "to" of a line whose to_folder is backup, and "name" of a file that it created or
+ * recorded, since a rollback and the recovery after a kill move that one to backup.
  */
 #include "retention.h"
 
@@ -204,11 +204,13 @@ read_line(struct past_run *p, const struct json *line, struct err *e)
 {
 	const char *op = json_get_str(line, "op"), *action = json_get_str(line, "action"),
 		   *folder = json_get_str(line, "to_folder");
+	bool made;
 
 	p->schema = p->schema || (op != NULL && strcmp(op, "schema") == 0);
 	if (op == NULL || strcmp(op, "file") != 0)
 		return 0;
-	if (read_name(p, line, "name", action != NULL && strcmp(action, "create") == 0, e) == -1)
+	made = action != NULL && (strcmp(action, "create") == 0 || strcmp(action, "record") == 0);
+	if (read_name(p, line, "name", made, e) == -1)
 		return -1;
 	return read_name(p, line, "to", folder != NULL && strcmp(folder, "backup") == 0, e);
 }
@@ -506,6 +508,15 @@ tell(const struct retention *r, struct retention_item *item, const char *folder,
 	return rc;
 }
 
+/* A recording that goes on or was cut off: rec-capture's, and nothing to remove for its age. */
+static bool
+is_part(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".part") == 0;
+}
+
 static int
 tell_temp(const struct retention *r, struct err *e)
 {
@@ -520,7 +531,7 @@ tell_temp(const struct retention *r, struct err *e)
 		struct retention_item item = {
 		    .kind = RETENTION_TEMP, .dirfd = fd, .name = l.name[i]};
 
-		if (!is_candidate(r, fd, item.name, &st) ||
+		if (is_part(item.name) || !is_candidate(r, fd, item.name, &st) ||
 		    !is_old(r, age_since(r, st.st_mtim.tv_sec)))
 			continue;
 		item.size_bytes = st.st_size;

@@ -4,7 +4,8 @@
  * Files in temp/ and backup/, journals of runs, and the copies of the database that the migration
  * script of the existing application leaves beside it (app_backup_YYYYMMDD_HHMMSS.db). Age:
  *
- *	a file in temp		since it was last modified
+ *	a file in temp		since it was last modified; a .part, which is a recording that
+ *				was cut off, never
  *	a file in backup	that journals name (their runs put it there, or taking them back
  *				did): with the latest of them; else since it was last modified
  *	a run			since it ended, by its journal; one that is open or interrupted

@@ -309,6 +309,20 @@ run_announce(struct run *r, struct json *line, struct err *e)
 }
 
 int
+run_announce_kept(struct run *r, struct json *line, struct json **kept, struct err *e)
+{
+	if ((*kept = json_clone(line, e)) == NULL) {
+		json_free(line);
+		return -1;
+	}
+	if (run_announce(r, line, e) == 0)
+		return 0;
+	json_free(*kept);
+	*kept = NULL;
+	return -1;
+}
+
+int
 run_end(struct run *r, int64_t problems, struct err *e)
 {
 	return r->journal == NULL ? 0 : end_line(r->journal, r->rows, problems, e);
@@ -320,6 +334,8 @@ run_close(struct run *r)
 	if (r->a != NULL)
 		run_cancel(r);
 	journal_close(r->journal);
+	if (r->a != NULL && r->a->journal != -1)
+		io_unlock(r->a->journal);
 	free(r->changes);
 	*r = (struct run){0};
 }

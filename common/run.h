@@ -54,6 +54,8 @@ int run_change(struct run *r, const char *table, const char *key, int64_t id, st
  * touched: a file (op "file"), the schema.
  */
 int run_announce(struct run *r, struct json *line, struct err *e);
+/* The same, and a copy of the line in *kept for filechange_take_back; the caller frees it. */
+int run_announce_kept(struct run *r, struct json *line, struct json **kept, struct err *e);
 int run_commit(struct run *r, struct err *e);
 /* Forgets what was queued since run_begin. */
 void run_cancel(struct run *r);

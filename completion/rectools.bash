@@ -1,5 +1,5 @@
-# bash completion for rec-meta, rec-migrate and rec-health. Source it, or install it as
-# share/bash-completion/completions/rec-meta with links rec-migrate and rec-health to it.
+# bash completion for rec-meta, rec-migrate, rec-health and rec-capture. Source it, or install it as
+# share/bash-completion/completions/rec-meta with links rec-migrate, rec-health and rec-capture to it.
 #
 # Commands and options come from the tool's own -h, so that they never lag behind it.
 
@@ -67,6 +67,13 @@ _rectools_reply()
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
 }
 
+# The devices to record from. $1 is rec-capture.
+_rectools_devices()
+{
+	echo default
+	"$1" devices -o json 2>/dev/null | sed -n 's/^{"name":"\([^"\\]*\)".*/\1/p'
+}
+
 # _rectools_list NAMES CUR: the last name of a list with commas; names that stand in it are not offered again.
 _rectools_list()
 {
@@ -101,7 +108,8 @@ _rectools()
 		value=${COMP_WORDS[i]}
 		case $value in
 		-C|-E|-j|-o|--root|--env|--jobs|--output|--progress|--shard|--title|--where|--sort|--limit|--metrics|\
-		--html|--only|--skip|--fixity|--max-time|--max-bytes)
+		--html|--only|--skip|--fixity|--max-time|--max-bytes|-d|-f|-r|-c|-b|-t|--device|--format|--rate|--channels|\
+		--bits|--time|--split-time|--split-size|--raw)
 			# Its argument is no command.
 			if [ "${COMP_WORDS[i + 1]}" = = ]; then
 				i=$((i + 1))
@@ -124,6 +132,12 @@ _rectools()
 	-C|--root) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--metrics|--html) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	-j|--jobs|--shard|--title|--where|--limit|--max-time|--max-bytes) return ;;
+	-t|-c|--time|--channels|--split-time|--split-size) return ;;
+	-d|--device) _rectools_reply "$(_rectools_devices "$tool" | sort -u)" "$cur"; return ;;
+	-f|--format) _rectools_reply 'wav w64 flac ogg opus' "$cur"; return ;;
+	-b|--bits) _rectools_reply '16 24 32 f32' "$cur"; return ;;
+	-r|--rate) _rectools_reply '8000 16000 22050 32000 44100 48000 88200 96000 192000' "$cur"; return ;;
+	--raw) _rectools_reply 's16le s16be s24le s24be s32le s32be f32le f32be u8' "$cur"; return ;;
 	--fixity)
 		_rectools_reply 'none all sample= oldest=' "$cur"
 		if [[ ${COMPREPLY[0]-} == *= ]]; then
@@ -188,10 +202,10 @@ _rectools()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
-	rec-migrate:apply)
+	rec-migrate:apply|rec-capture:record)
 		_rectools_reply - "$cur"
 		;;
 	esac
 }
 
-complete -F _rectools rec-meta rec-migrate rec-health
+complete -F _rectools rec-meta rec-migrate rec-health rec-capture

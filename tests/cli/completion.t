@@ -23,13 +23,13 @@ offers()
 	is "$name" "$(complete_words "$@")" "$wanted"
 }
 
-ok "all tools are completed" bash -c '. "$1" && complete -p rec-meta rec-migrate rec-health' - "$TOP/completion/rectools.bash"
+ok "all tools are completed" bash -c '. "$1" && complete -p rec-meta rec-migrate rec-health rec-capture' - "$TOP/completion/rectools.bash"
 
 commands_of()
 {
 	"$1" -h | sed -n '/^usage:/,/^$/p' | sed -n 's/.*\[OPTION\.\.\.\] \([a-z]*\).*/\1/p' | sort | tr '\n' ' ' | sed 's/ *$//'
 }
-for tool in rec-meta rec-migrate rec-health; do
+for tool in rec-meta rec-migrate rec-health rec-capture; do
 	offers "the commands of $tool are those of its usage" "$(commands_of $tool)" $tool ""
 done
 offers "a command is completed" "probe" rec-meta pr
@@ -40,7 +40,7 @@ offers "the options of a command" "--purge" rec-meta rm --pu
 offers "an option of another command is not offered" "" rec-meta list --pu
 offers "an option with an argument ends in =" "--where=" rec-meta list --w
 offers "common options are offered with every command" "--dry-run" rec-migrate rollback --d
-for tool in rec-meta rec-migrate rec-health; do
+for tool in rec-meta rec-migrate rec-health rec-capture; do
 	offers "every option of $tool is offered before the command" \
 	    "$("$tool" -h | grep -o -E '^ +(-., )?--[a-z-]+=?' | grep -o -e '--.*' | sort | tr '\n' ' ' | sed 's/ *$//')" \
 	    "$tool" --
@@ -83,6 +83,24 @@ offers "files for --metrics" "a.prom" rec-health check --metrics ""
 offers "files for --html" "a.prom" rec-health check --html = a
 cd "$TMP" || exit 1
 offers "what --max-time takes is not guessed" "" rec-health check --max-time ""
+
+offers "the commands of rec-capture" "record recover" rec-capture rec
+offers "the options of record" "--split-size= --split-time=" rec-capture record --spl
+offers "recover has none of its own" "" rec-capture recover --spl
+offers "formats of files" "flac ogg opus w64 wav" rec-capture -f ""
+offers "formats of samples" "s24be s24le" rec-capture --raw = s24
+offers "bits" "16 24 32 f32" rec-capture --bits = ""
+offers "its argument is not taken for a command" "devices" rec-capture -d record dev
+offers "standard input" "-" rec-capture --raw s16le record ""
+cat >"$TMP/rec-capture" <<'END'
+#!/bin/sh
+[ "$*" = "devices -o json" ] || exit 3
+echo '{"name":"hw:0,0","description":"One, two"}'
+echo '{"name":"hw:1,0","description":null}'
+END
+chmod +x "$TMP/rec-capture"
+offers "devices" "default hw:0,0 hw:1,0" "$TMP/rec-capture" -d ""
+offers "devices of the long option" "hw:0,0 hw:1,0" "$TMP/rec-capture" record --device = h
 
 # A rec-migrate that has runs of every kind.
 mkdir "$TMP/fake"

@@ -206,11 +206,12 @@ START_TEST(what_rows_and_jobs_name_is_kept)
 }
 END_TEST
 
-START_TEST(only_regular_files_without_a_dot)
+START_TEST(only_regular_files_without_a_dot_and_no_part)
 {
 	struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
 
 	file("recordings/temp/.dot", 200);
+	file("recordings/temp/cut_off.wav.part", 200);
 	ck_assert_int_eq(mkdir("recordings/temp/folder", 0755), 0);
 	ck_assert_int_eq(mkfifo("recordings/temp/fifo", 0600), 0);
 	ck_assert_int_eq(symlink("/etc/passwd", "recordings/temp/link"), 0);
@@ -536,7 +537,7 @@ main(void)
 	tcase_add_test(t, an_empty_archive_has_nothing);
 	tcase_add_test(t, the_day_it_expires);
 	tcase_add_test(t, what_rows_and_jobs_name_is_kept);
-	tcase_add_test(t, only_regular_files_without_a_dot);
+	tcase_add_test(t, only_regular_files_without_a_dot_and_no_part);
 	tcase_add_loop_test(t, a_folder_that_is_another_is_left_alone, 0, 6);
 	tcase_add_test(t, temp_that_is_backup_is_backup);
 	tcase_add_test(t, a_run_and_its_files_expire_together);

@@ -1,0 +1,354 @@
+/*
+ * rec-capture: records from a device or a pipe into the archive, so that nothing that was heard is
+ * lost. See rec-capture(1).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "archive.h"
+#include "capture.h"
+#include "device.h"
+#include "edit.h"
+#include "encoder.h"
+#include "intake.h"
+#include "mem.h"
+#include "pcm.h"
+#include "quantity.h"
+#include "tool.h"
+#include "volume.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define SMALLEST_PART (UINT64_C(32) << 10)
+
+struct opts {
+	const char *device;	/* -d */
+	const char *format;	/* -f */
+	int64_t rate_hz;	/* -r */
+	int64_t channels;	/* -c */
+	const char *bits;	/* -b */
+	const char *time;	/* -t */
+	const char *title;	/* --title */
+	const char *split_time; /* --split-time */
+	uint64_t split_bytes;	/* --split-size */
+	bool fill;		/* --fill */
+	bool events;		/* --events */
+	const char *raw;	/* --raw */
+};
+
+enum { RECORD, DEVICES, RECOVER };
+enum { TITLE = 256, SPLIT_TIME, SPLIT_SIZE, FILL, EVENTS, RAW };
+
+static const struct tool_command commands[] = {
+    {"record",
+	"[--device=DEVICE] [--format=FORMAT] [--rate=HZ] [--channels=N] [--bits=BITS] "
+	"[--time=TIME] [--title=TITLE] [--split-time=TIME] [--split-size=SIZE] [--fill] "
+	"[--events] [--raw=FORMAT] [-]",
+	"record until the end of the input, the time, or a signal"},
+    {"devices", "", "the devices that can be recorded from, a record each"},
+    {"recover", "", "finish what a crash left in temp, a record each"},
+};
+
+static const struct tool_option options[] = {
+    {'d', "device", "DEVICE", 1u << RECORD, "ALSA device (default)"},
+    {'f', "format", "FORMAT", 1u << RECORD, "wav, w64, flac, ogg or opus (AUDIO_FORMAT)"},
+    {'r', "rate", "HZ", 1u << RECORD, "frames a second (AUDIO_SAMPLE_RATE)"},
+    {'c', "channels", "N", 1u << RECORD, "channels (AUDIO_CHANNELS)"},
+    {'b', "bits", "BITS", 1u << RECORD, "16, 24, 32 or f32 (16; of --raw what it has)"},
+    {'t', "time", "TIME", 1u << RECORD, "record so long: 90, 1:30, 1h30m, 48000f"},
+    {TITLE, "title", "TITLE", 1u << RECORD, "title of the recording"},
+    {SPLIT_TIME, "split-time", "TIME", 1u << RECORD, "a new recording each time, gapless"},
+    {SPLIT_SIZE, "split-size", "SIZE", 1u << RECORD, "a new recording before it grows larger"},
+    {FILL, "fill", NULL, 1u << RECORD, "silence in the place of what the device lost"},
+    {EVENTS, "events", NULL, 1u << RECORD, "tell what happens as JSON lines on stderr"},
+    {RAW, "raw", "FORMAT", 1u << RECORD, "samples of stdin: s16le s24le s32le f32le ... u8"},
+};
+
+static const struct tool_spec spec = {
+    .name = "rec-capture",
+    .summary = "Records into the archive; no crash, full disk or lost device loses what was heard.",
+    .commands = commands,
+    .n_commands = sizeof commands / sizeof commands[0],
+    .default_command = RECORD,
+    .options = options,
+    .n_options = sizeof options / sizeof options[0],
+};
+
+static int
+number(const char *name, const char *value, int64_t hi, int64_t *out, struct err *e)
+{
+	return mem_parse_i64(value, 1, hi, out)
+		   ? 0
+		   : err_set(e, ERR_USAGE, NULL, "%s %s: it is a whole number from 1 to %lld", name,
+			 value, (long long)hi);
+}
+
+static int
+set_option(void *arg, int code, const char *value, struct err *e)
+{
+	struct opts *o = arg;
+	int rc = 0;
+
+	switch (code) {
+	case 'd':
+		o->device = value;
+		break;
+	case 'f':
+		o->format = value;
+		break;
+	case 'r':
+		rc = number("-r", value, 1536000, &o->rate_hz, e);
+		break;
+	case 'c':
+		rc = number("-c", value, 256, &o->channels, e);
+		break;
+	case 'b':
+		o->bits = value;
+		break;
+	case 't':
+		o->time = value;
+		break;
+	case TITLE:
+		o->title = value;
+		break;
+	case SPLIT_TIME:
+		o->split_time = value;
+		break;
+	case SPLIT_SIZE:
+		if ((rc = quantity_size(value, &o->split_bytes, e)) == -1)
+			err_prefix(e, "--split-size");
+		break;
+	case FILL:
+		o->fill = true;
+		break;
+	case EVENTS:
+		o->events = true;
+		break;
+	default:
+		o->raw = value;
+		break;
+	}
+	return rc;
+}
+
+/* ---- what is to be recorded ---- */
+
+static int
+parse_bits(const char *text, struct pcm_kept *kept, struct err *e)
+{
+	int64_t bits;
+
+	kept->is_float = strcmp(text, "f32") == 0;
+	kept->bits = 32;
+	if (kept->is_float)
+		return 0;
+	if (!mem_parse_i64(text, 16, 32, &bits) || bits % 8 != 0)
+		return err_set(e, ERR_USAGE, NULL, "-b %s: it is 16, 24, 32 or f32", text);
+	kept->bits = (unsigned)bits;
+	return 0;
+}
+
+static int
+frames_of(const char *name, const char *text, unsigned rate_hz, uint64_t *frames, struct err *e)
+{
+	struct quantity_time t;
+
+	*frames = 0;
+	if (text == NULL)
+		return 0;
+	if (quantity_time(text, &t, e) == -1)
+		return err_prefix(e, "%s", name);
+	if (t.from_end || !quantity_frames(&t, rate_hz, frames) || *frames == 0)
+		return err_set(
+		    e, ERR_USAGE, NULL, "%s %s: it is a length of at least one frame", name, text);
+	return 0;
+}
+
+/* Everything that the options and the configuration say, before any file or device is touched. */
+static int
+plan(struct tool *t, const struct opts *o, struct capture *c, struct err *e)
+{
+	const struct config *cf = c->a->config;
+	struct encoder_opts *n = &c->encoder;
+	uint64_t limit = (uint64_t)config_int(cf, CONFIG_MAX_SIZE_MB) * MIB;
+	bool dash = t->n_operands == 1 && strcmp(t->operands[0], "-") == 0;
+	int format;
+
+	if (t->n_operands > 0 && !dash)
+		return err_set(e, ERR_USAGE, NULL,
+		    "\"%s\": record takes \"-\" (with --raw) or nothing",
+		    t->operands[t->n_operands - 1]);
+	if (dash != (o->raw != NULL))
+		return err_set(e, ERR_USAGE, NULL,
+		    dash ? "\"-\" records raw samples from standard input: say which with --raw"
+			 : "--raw is about standard input: name it with \"-\"");
+	if ((format = encoder_format(
+		 o->format != NULL ? o->format : config_str(cf, CONFIG_FORMAT), e)) == -1)
+		return -1;
+	n->format = (enum encoder_format)format;
+	n->rate_hz = (unsigned)(o->rate_hz > 0 ? o->rate_hz : config_int(cf, CONFIG_SAMPLE_RATE));
+	n->channels = (unsigned)(o->channels > 0 ? o->channels : config_int(cf, CONFIG_CHANNELS));
+	n->kept = (struct pcm_kept){.bits = 16};
+	if (o->raw != NULL) {
+		if ((c->in = pcm_format(o->raw, e)) == NULL)
+			return err_prefix(e, "--raw");
+		n->kept = pcm_keep(c->in);
+	}
+	if ((o->bits != NULL && parse_bits(o->bits, &n->kept, e) == -1) ||
+	    (c->in != NULL && pcm_check(c->in, &n->kept, e) == -1) || encoder_check(n, e) == -1 ||
+	    frames_of("-t", o->time, n->rate_hz, &c->max_frames, e) == -1 ||
+	    frames_of("--split-time", o->split_time, n->rate_hz, &c->split_frames, e) == -1)
+		return -1;
+	if (o->title != NULL && edit_check_title(o->title, e) == -1)
+		return -1;
+	n->title = c->title = o->title;
+	n->source = o->raw != NULL ? "stdin" : o->device;
+	c->split_bytes = o->split_bytes != 0 && o->split_bytes < limit ? o->split_bytes : limit;
+	if (c->split_bytes < SMALLEST_PART + 2 * encoder_margin(n->format))
+		return err_set(e, ERR_USAGE, NULL, "--split-size: a part has at least %llu KiB",
+		    (unsigned long long)(SMALLEST_PART + 2 * encoder_margin(n->format)) / 1024);
+	return 0;
+}
+
+/* Folders and room for what is known of the length. */
+static int
+preflight(struct capture *c, struct err *e)
+{
+	uint64_t frame_bytes = c->encoder.channels * (c->encoder.kept.bits / 8), bytes;
+
+	if (archive_need_folder(c->writer, FOLDER_TEMP, e) == -1 ||
+	    archive_need_folder(c->writer, FOLDER_RAW, e) == -1 ||
+	    archive_need_folder(c->a, FOLDER_TEMP, e) == -1 ||
+	    archive_need_folder(c->a, FOLDER_RAW, e) == -1)
+		return -1;
+	if (!mem_mul(c->max_frames, frame_bytes, &bytes) || bytes > c->split_bytes)
+		bytes = c->split_bytes * (c->max_frames != 0);
+	if (archive_preflight(c->writer, FOLDER_TEMP, bytes, e) == -1) {
+		e->class = ERR_SYSTEM;
+		return -1;
+	}
+	return 0;
+}
+
+static int
+record_from(struct tool *t, const struct opts *o, struct capture *c, struct err *e)
+{
+	struct device_opts d = {.name = o->device,
+	    .rate_hz = c->encoder.rate_hz,
+	    .channels = c->encoder.channels,
+	    .bits = c->encoder.kept.bits,
+	    .is_float = c->encoder.kept.is_float};
+	struct device *device = NULL;
+	struct intake *in = NULL;
+	int rc = -1;
+
+	if (o->raw == NULL) {
+		if ((device = device_open(&d, e)) == NULL) {
+			e->class = e->class == ERR_ITEM ? ERR_SYSTEM : e->class;
+			return -1;
+		}
+		c->in = device_format(device);
+	}
+	if (t->dry_run)
+		rc = 0;
+	else if (capture_recover(t, c->writer, false, false, e) == 0 &&
+		 (in = device != NULL ? intake_device(device, &d, &tool_stop, e)
+				      : intake_pipe(STDIN_FILENO, c->in, c->encoder.rate_hz,
+					    c->encoder.channels, &tool_stop, e)) != NULL)
+		rc = capture_run(c, in, e);
+	intake_close(in);
+	device_close(device);
+	return rc;
+}
+
+/*
+ * Two views of the archive: one for writing frames, one for the thread that finishes parts. Neither
+ * hears a signal: what a signal ends is ended properly. The one that writes is opened first and
+ * closed last, so that it leaves no log behind.
+ */
+static int
+record(struct tool *t, struct opts *o, struct err *e)
+{
+	struct archive a, writer;
+	struct capture c = {
+	    .t = t, .a = &a, .writer = &writer, .fill = o->fill, .events = o->events};
+	int rc = -1;
+
+	if (o->device == NULL)
+		o->device = "default";
+	if (archive_open_tree(&a, t->environment, NULL, e) == -1)
+		return -1;
+	if (plan(t, o, &c, e) == -1 ||
+	    archive_open(&writer, t->environment, !t->dry_run, NULL, e) == -1) {
+		archive_close(&a);
+		return -1;
+	}
+	if (archive_open_catalogue(&a, false, e) == 0 && volume_check(&a, e) == 0 &&
+	    (t->dry_run || preflight(&c, e) == 0))
+		rc = record_from(t, o, &c, e);
+	archive_close(&a);
+	archive_close(&writer);
+	return rc;
+}
+
+/* ---- devices, recover ---- */
+
+static int
+no_operands(const struct tool *t, struct err *e)
+{
+	return t->n_operands == 0
+		   ? 0
+		   : err_set(e, ERR_USAGE, NULL, "%s takes no operands, and \"%s\" is one",
+			 t->spec->commands[t->command].name, t->operands[0]);
+}
+
+static int
+emit_device(void *ctx, struct json *rec, struct err *e)
+{
+	return tool_emit(ctx, rec, e);
+}
+
+static int
+devices(struct tool *t, struct opts *o, struct err *e)
+{
+	static const struct table_column columns[] = {{"name", "NAME", 30, false},
+	    {"channels", "CHANNELS", 10, false}, {"rates_hz", "RATES", 16, false},
+	    {"formats", "FORMATS", 24, false}, {"description", "DESCRIPTION", 0, false},
+	    {NULL, NULL, 0, false}};
+
+	(void)o;
+	t->columns = columns;
+	return no_operands(t, e) == -1 ? -1 : device_list(emit_device, t, e);
+}
+
+static int
+recover(struct tool *t, struct opts *o, struct err *e)
+{
+	struct archive a;
+	int rc = -1;
+
+	(void)o;
+	if (no_operands(t, e) == -1 ||
+	    archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
+		return -1;
+	if (volume_check(&a, e) == 0)
+		rc = capture_recover(t, &a, t->dry_run, true, e);
+	archive_close(&a);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static int (*const run_command[])(struct tool *, struct opts *, struct err *) = {
+	    record, devices, recover};
+	struct opts o = {0};
+	struct tool t;
+	struct err e;
+	int rc = tool_start(&t, &spec, argc, argv, set_option, &o, &e);
+
+	if (rc == 0)
+		rc = run_command[t.command](&t, &o, &e);
+	return tool_finish(&t, rc, &e);
+}
