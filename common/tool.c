@@ -420,6 +420,19 @@ static int status_of(enum err_class class)
 }
 
 int
+tool_no_operands(const struct tool *t, struct err *e)
+{
+	if (t->n_operands == 0)
+		return 0;
+	/* The default command has perhaps not been named: then this was to be a command. */
+	return err_set(e, ERR_USAGE, NULL,
+	    (int)t->command == t->spec->default_command
+		? "\"%s\" is no command, and %s takes no operands; -h lists them"
+		: "\"%s\": %s takes no operands",
+	    t->operands[0], t->spec->commands[t->command].name);
+}
+
+int
 tool_finish(struct tool *t, int rc, const struct err *e)
 {
 	struct err end = {0};

@@ -94,6 +94,8 @@ extern atomic_int tool_stop;
  */
 int tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
     int (*set)(void *opts, int code, const char *arg, struct err *e), void *opts, struct err *e);
+/* 0 when there are no operands; -1 and *e (ERR_USAGE) for a command that takes none. */
+int tool_no_operands(const struct tool *t, struct err *e);
 /* Writes what is left, tells of the error, and gives the exit status; dies of the signal that
  * stopped it. */
 int tool_finish(struct tool *t, int rc, const struct err *e);

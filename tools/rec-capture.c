@@ -295,15 +295,6 @@ record(struct tool *t, struct opts *o, struct err *e)
 /* ---- devices, recover ---- */
 
 static int
-no_operands(const struct tool *t, struct err *e)
-{
-	return t->n_operands == 0
-		   ? 0
-		   : err_set(e, ERR_USAGE, NULL, "%s takes no operands, and \"%s\" is one",
-			 t->spec->commands[t->command].name, t->operands[0]);
-}
-
-static int
 emit_device(void *ctx, struct json *rec, struct err *e)
 {
 	return tool_emit(ctx, rec, e);
@@ -319,7 +310,7 @@ devices(struct tool *t, struct opts *o, struct err *e)
 
 	(void)o;
 	t->columns = columns;
-	return no_operands(t, e) == -1 ? -1 : device_list(emit_device, t, e);
+	return tool_no_operands(t, e) == -1 ? -1 : device_list(emit_device, t, e);
 }
 
 static int
@@ -329,7 +320,7 @@ recover(struct tool *t, struct opts *o, struct err *e)
 	int rc = -1;
 
 	(void)o;
-	if (no_operands(t, e) == -1 ||
+	if (tool_no_operands(t, e) == -1 ||
 	    archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == 0)

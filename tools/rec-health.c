@@ -109,18 +109,6 @@ set_option(void *arg, int code, const char *value, struct err *e)
 }
 
 static int
-no_operands(const struct tool *t, struct err *e)
-{
-	if (t->n_operands == 0)
-		return 0;
-	/* The default command has perhaps not been named: then this was to be a command. */
-	return err_set(e, ERR_USAGE, NULL,
-	    t->command == CHECK ? "\"%s\" is no command, and %s takes no operands; -h lists them"
-				: "\"%s\": %s takes no operands",
-	    t->operands[0], t->spec->commands[t->command].name);
-}
-
-static int
 check(struct tool *t, struct opts *o, struct err *e)
 {
 	static const struct table_column columns[] = {{"status", "STATUS", 8, false},
@@ -132,7 +120,7 @@ check(struct tool *t, struct opts *o, struct err *e)
 	unsigned skip = 0;
 
 	t->columns = columns;
-	if (no_operands(t, e) == -1)
+	if (tool_no_operands(t, e) == -1)
 		return -1;
 	if (o->only != NULL && (c.groups = checkup_groups(o->only, e)) == 0)
 		return err_prefix(e, "--only");
@@ -167,7 +155,7 @@ repair(struct tool *t, struct opts *o, struct err *e)
 	if (o->undo && o->only != NULL)
 		return err_set(
 		    e, ERR_USAGE, NULL, "--undo takes back a repair as a whole; leave out --only");
-	if (!o->undo && no_operands(t, e) == -1)
+	if (!o->undo && tool_no_operands(t, e) == -1)
 		return -1;
 	/* Undoing prints recordings. */
 	if (!o->undo)
@@ -200,7 +188,8 @@ gc(struct tool *t, struct opts *o, struct err *e)
 	bool apply = o->apply && !t->dry_run;
 	int rc = -1;
 
-	if (no_operands(t, e) == -1 || archive_open(&a, t->environment, apply, &tool_stop, e) == -1)
+	if (tool_no_operands(t, e) == -1 ||
+	    archive_open(&a, t->environment, apply, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == 0 && (!apply || run_open(&r, &a, "gc", e) == 0))
 		rc = gc_run(t, &a, apply, e);
@@ -221,7 +210,7 @@ config(struct tool *t, struct opts *o, struct err *e)
 
 	(void)o;
 	t->columns = columns;
-	if (no_operands(t, e) == -1 || (c = config_load(AT_FDCWD, t->environment, e)) == NULL)
+	if (tool_no_operands(t, e) == -1 || (c = config_load(AT_FDCWD, t->environment, e)) == NULL)
 		return -1;
 	rc = 0;
 	for (int k = 0; k < CONFIG_KEYS && rc == 0; k++) {

@@ -98,15 +98,6 @@ survey_options(struct tool *t, const struct opts *o)
 	    .reread = o->reread};
 }
 
-static int
-no_operands(const struct tool *t, struct err *e)
-{
-	return t->n_operands == 0
-		   ? 0
-		   : err_set(e, ERR_USAGE, NULL, "%s takes no operands, and \"%s\" is one",
-			 t->spec->commands[t->command].name, t->operands[0]);
-}
-
 /* ---- plan, status ---- */
 
 /* Calls `each` for every row that apply would touch. */
@@ -167,7 +158,8 @@ plan(struct tool *t, struct opts *o, struct err *e)
 	int64_t n;
 	int rc = -1;
 
-	if (no_operands(t, e) == -1 || archive_open(&a, t->environment, false, &tool_stop, e) == -1)
+	if (tool_no_operands(t, e) == -1 ||
+	    archive_open(&a, t->environment, false, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == 0)
 		rc = due_rows(t, &a, &s, plan_row, &n, e);
@@ -206,7 +198,8 @@ status(struct tool *t, struct opts *o, struct err *e)
 	int rc = -1;
 
 	t->columns = NULL;
-	if (no_operands(t, e) == -1 || archive_open(&a, t->environment, false, &tool_stop, e) == -1)
+	if (tool_no_operands(t, e) == -1 ||
+	    archive_open(&a, t->environment, false, &tool_stop, e) == -1)
 		return -1;
 	sh = catalogue_shape(a.catalogue);
 	if (volume_check(&a, e) == -1 || catalogue_count(a.catalogue, &n, e) == -1 ||
@@ -310,7 +303,8 @@ verify(struct tool *t, struct opts *o, struct err *e)
 	int64_t orphans;
 	int rc = -1;
 
-	if (no_operands(t, e) == -1 || archive_open(&a, t->environment, false, &tool_stop, e) == -1)
+	if (tool_no_operands(t, e) == -1 ||
+	    archive_open(&a, t->environment, false, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == -1 || verify_run(&v, e) == -1 ||
 	    volume_count_orphans(&a, &orphans, e) == -1 || (rec = json_new_object(e)) == NULL)
@@ -398,7 +392,8 @@ runs(struct tool *t, struct opts *o, struct err *e)
 
 	(void)o;
 	t->columns = columns;
-	if (no_operands(t, e) == -1 || archive_open(&a, t->environment, false, &tool_stop, e) == -1)
+	if (tool_no_operands(t, e) == -1 ||
+	    archive_open(&a, t->environment, false, &tool_stop, e) == -1)
 		return -1;
 	if ((rc = journal_list(a.journal, &names, &n, e)) == 0) {
 		for (size_t i = 0; i < n && rc == 0; i++)
