@@ -10,7 +10,7 @@ cat >asound.conf <<END
 </usr/share/alsa/alsa.conf>
 pcm_type.rectest { lib "$plugin" }
 pcm.free { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE lost_at 150000 }
-pcm.paced { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 2 }
+pcm.paced { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 1 }
 pcm.over { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 1 overrun_at 48000 overrun_frames 4800 }
 pcm.lost { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 2 lost_at 100000 }
 END
@@ -80,9 +80,14 @@ done
 is "and nothing is left" "$(manifest "$root")" "$before"
 
 for signal in INT TERM HUP; do
-	timeout -s $signal 1 rec-capture -C "$root" -q -r $rate -c 2 -d paced >signalled 2>/dev/null &
-	wait $!
-	is "$signal ends it properly" "$(jq -c '[.frames > 0, .problem]' signalled)" "[true,null]"
+	env --default-signal=INT rec-capture -C "$root" -q -r $rate -c 2 -d paced -t 20 >signalled 2>/dev/null &
+	recorder=$!
+	until [ -n "$(find "$temp" -name '*.part' -size +50k)" ] || ! kill -0 $recorder 2>/dev/null; do
+		sleep 0.05
+	done
+	kill -$signal $recorder
+	wait $recorder
+	is "$signal ends it properly" "$? $(jq -c '[.frames > 0, .problem]' signalled)" "0 [true,null]"
 done
 is "nothing is left in temp" "$(ls -A "$temp")" ""
 quiet_ok "and verify is content" rec-migrate -q -C "$root" verify
