@@ -6,8 +6,8 @@
  *	riff...-2e91 (W64)       Sonic Foundry / VCS, "Sony Wave64 File Format"
  *
  * A chunk's declared size is what its header (or ds64) says; its size is what of that lies in the
- *file. The walk never reads the bodies of chunks that it does not need, and a hostile size cannot
- *make it loop, allocate or read beyond the file. Positions and sizes are in bytes.
+ * file. The walk never reads the bodies of chunks that it does not need, and a hostile size cannot
+ * make it loop, allocate or read beyond the file. Positions and sizes are in bytes.
  *
  *	if (chunk_layout(fd, size_bytes, &l, e) == 1) ... l.container, l.data_offset, ...
  *	chunk_layout_free(&l);

@@ -2,8 +2,8 @@
  * content: what a file is, what its frames say, and how the decoder is to see it.
  *
  * Only content decides: names play no part. content_look identifies the file, walks its frames
- *where the format has any, and fills the view. Decoders believe headers; the view shows them only
- *what is true:
+ * where the format has any, and fills the view. Decoders believe headers; the view shows them only
+ * what is true:
  *
  *	RIFF, AIFF   the audio behind a clean header (wrap.h)
  *	FLAC         STREAMINFO without the count of samples, which would end the decoding early

@@ -5,8 +5,8 @@
  *	 … facts of this check …, "problem":{"code":…,"message":…}}
  *
  * `check` is GROUP.WHAT. A finding that names a problem code makes the exit status 1; what could
- *not be checked (status error) makes it 3 or 4. Facts are numbers with their unit in the name; a
- *finding about a recording has its id and path.
+ * not be checked (status error) makes it 3 or 4. Facts are numbers with their unit in the name; a
+ * finding about a recording has its id and path.
  */
 #ifndef REC_FINDING_H
 #define REC_FINDING_H

@@ -2,21 +2,24 @@
  * fixity: whether the bytes of a recording are still those that were recorded.
  *
  * The file is read once, from the medium (what the page cache holds of it is dropped first), and
- *its XXH3-128 compared with the measurement's. When it differs, the file is measured, and the
- *difference gets its name:
+ * its XXH3-128 compared with the measurement's. When it differs, the file is measured, and the
+ * difference gets its name:
  *
- *	ok                the same bytes (a time that changed alone is no change)
- *	checksum_mismatch size and time as recorded, other bytes: rot
- *	zero_tail         the end is zero bytes that were not there
- *	truncated …       damage that the file itself shows: truncated, decode_error, empty,
- *not_audio, unsupported, header_mismatch tags_only         changed, and the decoded samples are
- *those that were recorded size_mismatch     another size, and yet the recorded time modified size
- *or time changed with the bytes missing denied unreadable unsafe_path busy              it changed
- *while it was read: somebody is writing
+ *  ok                 the same bytes (a time that changed alone is no change)
+ *  checksum_mismatch  size and time as recorded, other bytes: rot
+ *  zero_tail          the end is zero bytes that were not there
+ *  truncated, decode_error, empty, not_audio, unsupported, header_mismatch
+ *                     damage that the file itself shows
+ *  tags_only          changed; the decoded samples are those that were recorded
+ *  size_mismatch      another size, and yet the recorded time
+ *  modified           size or time changed with the bytes
+ *  missing, denied, unreadable, unsafe_path
+ *                     the bytes cannot be had
+ *  busy               it changed while it was read: somebody is writing
  *
  * A recording that was never measured is measured instead, and its bytes are compared with the
- *existing application's SHA-256, if it has one. The problem code of tags_only is modified; of the
- *others it is the verdict. Nothing is written.
+ * existing application's SHA-256, if it has one. The problem code of tags_only is modified; of the
+ * others it is the verdict. Nothing is written.
  */
 #ifndef REC_FIXITY_H
 #define REC_FIXITY_H

@@ -14,8 +14,8 @@
  * that says so, and a lock while somebody writes it: io_create_locked.
  *
  * Errors that are one file's own (missing, denied, unreadable, unsafe_path) are of class ERR_ITEM;
- *a full disk and the like are ERR_SYSTEM with the errno. User files are read with pread, never
- *mapped.
+ * a full disk and the like are ERR_SYSTEM with the errno. User files are read with pread, never
+ * mapped.
  */
 #ifndef REC_IO_H
 #define REC_IO_H

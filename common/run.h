@@ -2,7 +2,7 @@
  * run: a command that changes the archive, so that it can be taken back.
  *
  *	run_open(&r, a, "apply", e)       takes the lock; finishes or undoes what an earlier run
- *left run_upgrade(&r, e)                the toolkit's tables and missing columns, once
+ * left run_upgrade(&r, e)                the toolkit's tables and missing columns, once
  *	run_begin(&r, e)                  a write transaction
  *	  catalogue_row_get(...)          what is there now
  *	  run_change(&r, ..., after, e)   what it shall be
@@ -11,9 +11,9 @@
  *	run_close(&r)                     always
  *
  * The before-image of each row is read inside the transaction that changes it and is durable in the
- *journal before the change. A run that changes nothing leaves no journal. One run at a time: the
- *lock is on the journal folder, and a second writer waits as long as it would for the database,
- *then fails with ERR_BUSY.
+ * journal before the change. A run that changes nothing leaves no journal. One run at a time: the
+ * lock is on the journal folder, and a second writer waits as long as it would for the database,
+ * then fails with ERR_BUSY.
  */
 #ifndef REC_RUN_H
 #define REC_RUN_H

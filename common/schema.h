@@ -2,9 +2,9 @@
  * schema: what the toolkit adds to an archive's database, and takes away again.
  *
  * Its own tables, and to an older shape the columns that the existing application's later shapes
- *have. Where columns are added, alembic_version is stamped with the application's own step that
- *adds them, so that its `alembic upgrade` neither repeats nor refuses it. All of it is one line of
- *a journal:
+ * have. Where columns are added, alembic_version is stamped with the application's own step that
+ * adds them, so that its `alembic upgrade` neither repeats nor refuses it. All of it is one line of
+ * a journal:
  *
  *	{"op":"schema","toolkit":true,"columns":[["recordings","checksum"],…],
  *	 "alembic_before":"cabc59ea0c9d","alembic_after":"4ae620c1c938"}

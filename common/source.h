@@ -2,9 +2,9 @@
  * source: a file of audio, read once.
  *
  * Whoever looks at the file (the walk over its frames, the decoder) asks the source for bytes. The
- *source reads with pread through one buffer and feeds the file's hashes at a frontier that only
- *moves forward: whatever is loaded across it is hashed from there on, so that each byte is hashed
- *once and in order, and a reader that goes through the file from front to back costs one read.
+ * source reads with pread through one buffer and feeds the file's hashes at a frontier that only
+ * moves forward: whatever is loaded across it is hashed from there on, so that each byte is hashed
+ * once and in order, and a reader that goes through the file from front to back costs one read.
  *Jumps ahead are served without hashing. source_finish reads and hashes what nobody asked for.
  *
  *	s = source_open(fd, size, kinds, stop, bytes_done, e);
@@ -13,10 +13,10 @@
  *	source_close(s);
  *
  * A failure (EIO, a request to stop) stays: every read after it gives 0 bytes, so that a decoder
- *comes to an end, and source_failed tells.
+ * comes to an end, and source_failed tells.
  *
  * A `struct view` is the file as the decoder is to see it: pieces of the file and of memory in a
- *row.
+ * row.
  */
 #ifndef REC_SOURCE_H
 #define REC_SOURCE_H

@@ -11,7 +11,7 @@
  *	}
  *
  * Options, root, items in, records out, messages, progress, signals, exit status. Records go to
- *stdout and nothing else does; messages go to stderr as "rec-X: item: what: why".
+ * stdout and nothing else does; messages go to stderr as "rec-X: item: what: why".
  */
 #ifndef REC_TOOL_H
 #define REC_TOOL_H

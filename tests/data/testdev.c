@@ -4,9 +4,9 @@
  *	pcm.x { type rectest file "/abs/in.raw" rate 48000 channels 2 format S16_LE speed 1 }
  *
  * speed is a factor of real time, 0 (the default) runs as fast as it is read. At frame overrun_at
- *it stalls, and overrun_frames (of the file) later it reports an overrun once; at lost_at it is
- *gone. Both when all frames before have been read. Behind the end of the file nothing comes any
- *more. A paced device that nobody reads overruns its buffer of 64 KiB as a card does.
+ * it stalls, and overrun_frames (of the file) later it reports an overrun once; at lost_at it is
+ * gone. Both when all frames before have been read. Behind the end of the file nothing comes any
+ * more. A paced device that nobody reads overruns its buffer of 64 KiB as a card does.
  *
  * Three things that ioplug wants: a lost device says so by its state and never by a negative
  * pointer, which is an overrun; its poll reports an error then; a free run moves on by less than a
