@@ -1,15 +1,16 @@
 /*
  * framing: which format a file is of, by its content, and whether its frames are all there.
  *
- *	framing_identify   the format, from the first bytes (and the chains of frames of MPEG audio
- * and GSM) framing_flac       STREAMINFO of a FLAC stream (RFC 9639) framing_ogg        the pages of
- * an Ogg stream (RFC 3533), each with its checksum framing_mpeg       the frames of MPEG-1/2/2.5
- * audio, layers I to III, with the Xing, Info and VBRI headers framing_sizes      sizes that the
- * headers of AU and CAF declare
+ *  framing_identify  the format, from the first bytes (and the chains of frames of MPEG and GSM)
+ *  framing_flac      STREAMINFO of a FLAC stream (RFC 9639)
+ *  framing_ogg       the pages of an Ogg stream (RFC 3533), each with its checksum
+ *  framing_mpeg      the frames of MPEG-1/2/2.5 audio, layers I to III, with the Xing, Info and
+ *                    VBRI headers
+ *  framing_sizes     sizes that the headers of AU and CAF declare
  *
  * The walks read every byte once through the source; they tell damage from a cut where decoders
- * only fall silent. Nothing here decodes. Functions that can fail return 0, or -1 and *e when out of
- * memory; a source that fails ends a walk early, and the caller asks source_failed.
+ * only fall silent. Nothing here decodes. Functions that can fail return 0, or -1 and *e when out
+ * of memory; a source that fails ends a walk early, and the caller asks source_failed.
  */
 #ifndef REC_FRAMING_H
 #define REC_FRAMING_H
