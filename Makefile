@@ -28,12 +28,12 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io quantity walfile
 AUDIO := chunk rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
-CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run volume survey
+CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run provenance volume survey
 TOOL := work table tool
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry mend repair undo people chart report_numbers report_style report checkup
-rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit mend take device intake capture
+rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
 TOOLS := rec-meta rec-migrate rec-health rec-capture
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))

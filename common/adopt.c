@@ -147,7 +147,8 @@ int
 adopt_purge(struct run *r, int64_t id, struct err *e)
 {
 	static const char *const tables[][2] = {{"rec_tags", "recording_id"},
-	    {"rec_measurements", "recording_id"}, {"recordings", "id"}};
+	    {"rec_provenance", "recording_id"}, {"rec_measurements", "recording_id"},
+	    {"recordings", "id"}};
 	struct archive *a = r->a;
 	struct catalogue_row row;
 	struct json *line;
@@ -177,7 +178,7 @@ adopt_purge(struct run *r, int64_t id, struct err *e)
 		goto out;
 	if (run_begin(r, e) == -1)
 		goto out;
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
 		if (run_change(r, tables[i][0], tables[i][1], id, NULL, e) == -1) {
 			run_cancel(r);
 			goto out;

@@ -249,6 +249,19 @@ archive_preflight_room(const struct archive *a, enum folder f, uint64_t bytes, s
 }
 
 int
+archive_room(const struct archive *a, enum folder f, uint64_t *bytes, struct err *e)
+{
+	uint64_t least = config_bool(a->config, CONFIG_DISK_CHECK)
+			     ? (uint64_t)config_int(a->config, CONFIG_MIN_FREE_MB) * MIB
+			     : 0;
+
+	if (io_free_bytes(a->folders[f], bytes, e) == -1)
+		return -1;
+	*bytes = *bytes > least ? *bytes - least : 0;
+	return 0;
+}
+
+int
 archive_preflight_catalogue(const struct archive *a, uint64_t bytes, struct err *e)
 {
 	const char *slash = strrchr(a->catalogue_opts.path, '/');

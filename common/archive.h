@@ -79,5 +79,7 @@ int archive_preflight(const struct archive *a, enum folder f, uint64_t bytes, st
 int archive_preflight_room(const struct archive *a, enum folder f, uint64_t bytes, struct err *e);
 /* The same for the database and its journals: -1 with ERR_SYSTEM, no_space. */
 int archive_preflight_catalogue(const struct archive *a, uint64_t bytes, struct err *e);
+/* Bytes that may still be written in a folder: *bytes, or -1 and *e. */
+int archive_room(const struct archive *a, enum folder f, uint64_t *bytes, struct err *e);
 
 #endif

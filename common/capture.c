@@ -1,343 +1,263 @@
+/*
+ * Positions are frames of all that came, from 0: what was read, and silence that fills a gap. A
+ * part begins at one of them; events name them.
+ */
 #include "capture.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdarg.h>
+#include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
-#include "io.h"
+#include "eventlog.h"
+#include "finisher.h"
 #include "mem.h"
-#include "record.h"
-#include "run.h"
-#include "take.h"
-#include "volume.h"
+#include "meter.h"
+#include "parts.h"
+#include "timeline.h"
 
-#define REFRESH_NS 500000000
-#define SYNC_NS 2000000000
-/* Kept free beyond the environment's minimum, for the header, the database and the journal. */
-#define RESERVE_BYTES (UINT64_C(4) << 20)
-
-struct waiting {
-	struct take take;
-	struct waiting *next;
-};
-
-/* The thread that finishes parts. */
-struct finisher {
-	struct capture *c;
-	struct waiting *first, *last;
-	bool closing, running;
-	struct err failed; /* the first failure; class ERR_NONE */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-};
+#define NS_PER_S INT64_C(1000000000)
+/* A channel of nothing but zeros for so long is dead. */
+#define DEAD_S 5
+#define LEVEL_NS NS_PER_S
+#define DRAW_NS (NS_PER_S / 10)
+#define RETRY_MS 1000
+/* No frame comes any more: so long after its time a recording ends without one. */
+#define LATE_S 2
 
 struct session {
 	struct capture *c;
 	struct intake *in;
-	struct finisher finisher;
-	bool open; /* a part is being written: */
-	struct take take;
-	struct encoder *encoder;
-	uint64_t part_frames, true_frames; /* written; in the header, too */
-	int64_t refreshed_ns, synced_ns;
+	struct timeline timeline;
+	struct eventlog log;
+	struct meter *meter;
+	struct gate *gate; /* NULL: everything is recorded */
+	struct parts parts;
+	uint64_t heard; /* frames that came */
+	int64_t told_ns, drawn_ns;
+	char notice[64];     /* the latest event, for the terminal */
 	unsigned char *kept; /* converted samples */
 	uint64_t kept_frames;
 };
 
-/* ---- events ---- */
-
-static void event(const struct capture *c, const char *name, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* {"event":NAME,"time":…,"frame":…, …}; what stands behind is JSON of our own. */
-static void
-event(const struct capture *c, const char *name, const char *fmt, ...)
+static uint64_t
+frame_bytes(const struct capture *c)
 {
-	char now[CLOCK_TEXT_MAX], more[512];
-	va_list args;
-
-	if (!c->events)
-		return;
-	va_start(args, fmt);
-	vsnprintf(more, sizeof more, fmt, args);
-	va_end(args);
-	fprintf(stderr, "{\"event\":\"%s\",\"time\":\"%s\",\"frame\":%llu%s}\n", name,
-	    clock_rfc3339(clock_now(), now), (unsigned long long)c->frames, more);
+	return c->encoder.channels * (c->encoder.kept.bits / 8);
 }
 
-/* ---- finishing parts ---- */
+/* ---- the end ---- */
 
-static int
-print_record(struct tool *t, struct archive *a, int64_t id, struct err *e)
+/* Frames until the recording is to end; UINT64_MAX: nobody knows. */
+static uint64_t
+left(const struct session *s)
 {
-	struct json *rec = NULL;
-	int rc = catalogue_record(a->catalogue, id, &rec, e);
+	const struct capture *c = s->c;
+	uint64_t n = UINT64_MAX, end;
 
-	if (rc == 1)
-		rc = tool_emit_found(t, rec, e);
-	json_free(rec);
-	tool_idle(t);
-	return rc == -1 ? -1 : 0;
-}
-
-/* A run of its own for each part: between parts nobody is kept waiting for the lock. */
-static int
-finish_part(struct capture *c, struct take *t, struct err *e)
-{
-	struct audio_opts o = {0};
-	struct measure m;
-	struct run r = {0};
-	int64_t id;
-	int rc = -1;
-
-	/* The other view is the other thread's. */
-	t->a = c->writer;
-	audio_measure_init(&m);
-	if (run_open(&r, c->writer, "capture", e) == 0 && run_upgrade(&r, e) == 0 &&
-	    volume_record(&r, e) == 0 && take_finish(t, &r, c->title, &o, &m, &id, e) == 0)
-		rc = run_end(&r, m.problem.class != ERR_NONE, e);
-	run_close(&r);
-	audio_measure_free(&m);
-	if (rc == -1)
-		return err_prefix(e, "%s stays in %s (rec-capture recover takes it in)",
-		    t->part != NULL ? t->part : "the recording", c->writer->paths[FOLDER_TEMP]);
-	return print_record(c->t, c->writer, id, e);
-}
-
-static void *
-finish_parts(void *arg)
-{
-	struct finisher *f = arg;
-	struct waiting *w;
-	struct err e;
-
-	pthread_mutex_lock(&f->lock);
-	for (;;) {
-		while (f->first == NULL && !f->closing)
-			pthread_cond_wait(&f->changed, &f->lock);
-		if ((w = f->first) == NULL)
-			break;
-		if ((f->first = w->next) == NULL)
-			f->last = NULL;
-		pthread_mutex_unlock(&f->lock);
-		if (finish_part(f->c, &w->take, &e) == -1 && f->failed.class == ERR_NONE)
-			f->failed = e;
-		take_close(&w->take);
-		free(w);
-		pthread_mutex_lock(&f->lock);
+	if (c->max_frames != 0)
+		n = c->max_frames > s->heard ? c->max_frames - s->heard : 0;
+	if (c->until.tv_sec != 0 && s->timeline.known) {
+		end = timeline_frame(&s->timeline, c->until);
+		end = end > s->heard ? end - s->heard : 0;
+		n = end < n ? end : n;
 	}
-	pthread_mutex_unlock(&f->lock);
-	return NULL;
+	return n;
 }
 
+static bool
+is_over(const struct session *s)
+{
+	const struct timespec *until = &s->c->until;
+
+	return left(s) == 0 || (until->tv_sec != 0 && clock_now().tv_sec > until->tv_sec + LATE_S);
+}
+
+/* ---- what a person sees ---- */
+
+static double
+seconds_left(const struct session *s)
+{
+	double disk_s = parts_left_s(&s->parts);
+	uint64_t n = left(s);
+
+	return n == UINT64_MAX ? disk_s : fmin(disk_s, (double)n / s->c->encoder.rate_hz);
+}
+
+/* By the name of its first member: JSON of NAN is null, and of silence too. */
 static int
-finisher_start(struct finisher *f, struct capture *c, struct err *e)
+add_levels(const struct session *s, const struct meter_level *levels, struct buf *b, struct err *e)
 {
-	*f = (struct finisher){.c = c};
-	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->changed, NULL);
-	if ((errno = pthread_create(&f->thread, NULL, finish_parts, f)) != 0)
-		return err_sys(e, "starting a thread");
-	f->running = true;
-	return 0;
-}
-
-/* Takes the part over. */
-static int
-finisher_add(struct finisher *f, struct take *t, struct err *e)
-{
-	struct waiting *w = mem_new(1, sizeof *w, e);
-
-	if (w == NULL)
-		return -1;
-	w->take = *t;
-	*t = (struct take){.fd = -1};
-	pthread_mutex_lock(&f->lock);
-	if (f->last != NULL)
-		f->last->next = w;
-	else
-		f->first = w;
-	f->last = w;
-	pthread_cond_broadcast(&f->changed);
-	pthread_mutex_unlock(&f->lock);
-	return 0;
-}
-
-/* Waits until all are finished; -1 and *e with the first failure. */
-static int
-finisher_end(struct finisher *f, struct err *e)
-{
-	if (!f->running)
-		return 0;
-	pthread_mutex_lock(&f->lock);
-	f->closing = true;
-	pthread_cond_broadcast(&f->changed);
-	pthread_mutex_unlock(&f->lock);
-	pthread_join(f->thread, NULL);
-	pthread_cond_destroy(&f->changed);
-	pthread_mutex_destroy(&f->lock);
-	if (f->failed.class == ERR_NONE)
-		return 0;
-	*e = f->failed;
-	return -1;
-}
-
-/* ---- the part at hand ---- */
-
-static struct timespec
-time_of_frame(const struct session *s)
-{
-	struct timespec t = intake_start(s->in);
-	unsigned rate = s->c->encoder.rate_hz;
-	uint64_t frames = s->c->frames;
-
-	t.tv_sec += (time_t)(frames / rate);
-	t.tv_nsec += (long)(frames % rate * 1000000000 / rate);
-	t.tv_sec += t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
-	return t;
-}
-
-static int
-begin_part(struct session *s, struct err *e)
-{
-	struct capture *c = s->c;
-
-	c->encoder.start = time_of_frame(s);
-	if (take_open(
-		&s->take, c->a, c->encoder.start, encoder_extension(c->encoder.format), 0, e) == -1)
-		return -1;
-	s->open = true;
-	if ((s->encoder = encoder_open(s->take.fd, &c->encoder, e)) == NULL)
-		return -1;
-	s->part_frames = s->true_frames = 0;
-	s->refreshed_ns = s->synced_ns = clock_monotonic_ns();
-	if (c->frames == 0)
-		event(c, "start", ",\"part\":\"%s\"", s->take.part);
-	return 0;
-}
-
-/* The part is complete, and somebody else's from here on; one without a frame is dropped. */
-static int
-end_part(struct session *s, struct err *e)
-{
+	static const char *const names[] = {"peak_dbfs", "rms_dbfs", "clipped"};
+	unsigned channels = s->c->encoder.channels;
+	double v;
 	int rc = 0;
 
-	if (!s->open)
-		return 0;
-	s->open = false;
-	if (s->encoder != NULL)
-		rc = encoder_finish(s->encoder, e);
-	s->encoder = NULL;
-	if (s->part_frames == 0) {
-		if (ftruncate(s->take.fd, 0) == -1 && rc == 0)
-			rc = err_sys(e, "emptying %s", s->take.part);
-		take_close(&s->take);
-		return rc;
-	}
-	event(s->c, "part", ",\"part\":\"%s\",\"frames\":%llu", s->take.part,
-	    (unsigned long long)s->part_frames);
-	/* What is there is finished, even when the last of it could not be written. */
-	if (finisher_add(&s->finisher, &s->take, e) == -1) {
-		take_close(&s->take);
-		return -1;
+	for (int i = 0; i < 3 && rc == 0; i++) {
+		rc = buf_addf(b, e, ",\"%s\":[", names[i]);
+		for (unsigned ch = 0; ch < channels && rc == 0; ch++) {
+			v = i == 0   ? levels[ch].peak_dbfs
+			    : i == 1 ? levels[ch].rms_dbfs
+				     : (double)levels[ch].clipped;
+			rc = isfinite(v) ? buf_addf(b, e, "%s%.*f", ch > 0 ? "," : "", i < 2, v)
+					 : buf_addf(b, e, "%snull", ch > 0 ? "," : "");
+		}
+		if (rc == 0)
+			rc = buf_adds(b, "]", e);
 	}
 	return rc;
 }
 
 static int
-keep_true(struct session *s, struct err *e)
+tell_levels(struct session *s, struct err *e)
+{
+	struct meter_level *levels = mem_new(s->c->encoder.channels, sizeof *levels, e);
+	double left_s = seconds_left(s);
+	struct buf b = {0};
+	int rc = -1;
+
+	if (levels != NULL) {
+		meter_take(s->meter, levels);
+		rc = add_levels(s, levels, &b, e);
+	}
+	if (rc == 0)
+		rc = isfinite(left_s) ? buf_addf(&b, e, ",\"left_s\":%.0f", left_s)
+				      : buf_adds(&b, ",\"left_s\":null", e);
+	if (rc == 0)
+		eventlog_tell(&s->log, "level", s->heard, "%s", b.data);
+	buf_free(&b);
+	free(levels);
+	return rc;
+}
+
+static int
+draw(struct session *s, struct err *e)
+{
+	struct meter_facts f = {.elapsed_s = (double)s->heard / s->c->encoder.rate_hz,
+	    .left_s = seconds_left(s),
+	    .open = s->gate == NULL || gate_is_open(s->gate),
+	    .notice = s->notice[0] != '\0' ? s->notice : NULL};
+	struct buf line = {0};
+	int rc = meter_line(s->meter, &f, tool_columns(), tool_is_utf8(), &line, e);
+
+	if (rc == 0)
+		tool_draw(s->c->t, line.data);
+	buf_free(&line);
+	return rc;
+}
+
+/* Levels and the meter, each when it is time. */
+static int
+show(struct session *s, struct err *e)
 {
 	int64_t now = clock_monotonic_ns();
 
-	if (!s->open)
-		return 0;
-	/* By the clock, and by the audio, which may come faster. */
-	if (s->part_frames > s->true_frames &&
-	    (now - s->refreshed_ns >= REFRESH_NS ||
-		s->part_frames - s->true_frames >= s->c->encoder.rate_hz / 2)) {
-		if (encoder_refresh(s->encoder, e) == -1)
-			return -1;
-		s->refreshed_ns = now;
-		s->true_frames = s->part_frames;
-		if (archive_preflight_room(s->c->a, FOLDER_TEMP, RESERVE_BYTES, e) == -1)
+	if (s->c->events && s->heard > 0 && now - s->told_ns >= LEVEL_NS) {
+		s->told_ns = now;
+		if (tell_levels(s, e) == -1)
 			return -1;
 	}
-	if (now - s->synced_ns >= SYNC_NS) {
-		if (fdatasync(s->take.fd) == -1)
-			return err_sys(e, "making %s durable", s->take.part);
-		s->synced_ns = now;
+	if (tool_draws(s->c->t) && !s->c->events && now - s->drawn_ns >= DRAW_NS) {
+		s->drawn_ns = now;
+		return draw(s, e);
 	}
 	return 0;
+}
+
+static void
+note_meter(void *ctx, const struct meter_event *event)
+{
+	static const char *const names[] = {[METER_CLIPPED] = "clipping",
+	    [METER_DEAD] = "digital_silence",
+	    [METER_ALIVE] = "sound"};
+	struct session *s = ctx;
+	const char *name = names[event->kind];
+	unsigned channel = event->channel + 1;
+
+	snprintf(s->notice, sizeof s->notice, "%s: channel %u", name, channel);
+	if (event->kind == METER_CLIPPED)
+		eventlog_add(&s->log, name, event->frame, ",\"channel\":%u,\"samples\":%llu",
+		    channel, (unsigned long long)event->samples);
+	else
+		eventlog_add(&s->log, name, event->frame, ",\"channel\":%u", channel);
+}
+
+static void
+flush_meter(void *ctx)
+{
+	struct session *s = ctx;
+
+	meter_flush(s->meter, note_meter, s);
+}
+
+/* ---- voice activation ---- */
+
+static int
+open_gate(void *ctx, uint64_t frame, struct err *e)
+{
+	struct session *s = ctx;
+
+	(void)e;
+	s->parts.at = frame;
+	eventlog_tell(&s->log, "voice", frame, "%s", "");
+	return 0;
+}
+
+static int
+write_through_gate(void *ctx, const void *samples, uint64_t frames, struct err *e)
+{
+	struct session *s = ctx;
+
+	return parts_write(&s->parts, samples, frames, e);
+}
+
+static int
+close_gate(void *ctx, uint64_t frame, struct err *e)
+{
+	struct session *s = ctx;
+
+	eventlog_tell(&s->log, "quiet", frame, "%s", "");
+	return parts_end(&s->parts, "quiet", e);
 }
 
 /* ---- frames ---- */
 
-/* Frames until the part or the recording is to end, at most n. */
-static uint64_t
-room(const struct session *s, uint64_t n)
-{
-	const struct capture *c = s->c;
-	uint64_t frame_bytes = c->encoder.channels * (c->encoder.kept.bits / 8), used, left;
-
-	if (c->max_frames != 0 && c->max_frames - c->frames < n)
-		n = c->max_frames - c->frames;
-	if (c->split_frames != 0 && c->split_frames - s->part_frames < n)
-		n = c->split_frames - s->part_frames;
-	if (c->split_bytes != 0) {
-		used = encoder_bytes(s->encoder) + encoder_margin(c->encoder.format);
-		left = used < c->split_bytes ? (c->split_bytes - used) / frame_bytes : 0;
-		n = left < n ? left : n;
-	}
-	return n;
-}
-
-/* n kept frames into parts. */
 static int
-write_kept(struct session *s, const unsigned char *p, uint64_t n, struct err *e)
+hear(struct session *s, const unsigned char *p, uint64_t n, struct err *e)
 {
-	struct capture *c = s->c;
-	uint64_t frame_bytes = c->encoder.channels * (c->encoder.kept.bits / 8), now;
+	struct gate_sink sink = {s, open_gate, write_through_gate, close_gate};
+	uint64_t most = left(s);
 
-	while (n > 0 && (c->max_frames == 0 || c->frames < c->max_frames)) {
-		if (!s->open && begin_part(s, e) == -1)
-			return -1;
-		if ((now = room(s, n)) == 0) {
-			if (end_part(s, e) == -1)
-				return -1;
-			continue;
-		}
-		if (encoder_write(s->encoder, p, now, e) == -1)
-			return -1;
-		s->part_frames += now;
-		c->frames += now;
-		p += now * frame_bytes;
-		n -= now;
-	}
-	return 0;
+	n = n < most ? n : most;
+	meter_add(s->meter, p, n, note_meter, s);
+	s->heard += n;
+	if (s->gate != NULL)
+		return gate_add(s->gate, p, n, &sink, e);
+	s->parts.at = s->heard - n;
+	s->parts.known_frames = most == UINT64_MAX ? 0 : most;
+	return parts_write(&s->parts, p, n, e);
 }
 
 static int
-write_frames(struct session *s, const void *p, uint64_t n, struct err *e)
+hear_frames(struct session *s, const void *p, uint64_t n, struct err *e)
 {
 	const struct capture *c = s->c;
-	size_t frame_bytes = c->encoder.channels * (c->encoder.kept.bits / 8);
 	unsigned char *grown;
 
+	if (!s->timeline.known)
+		timeline_begin(&s->timeline, s->heard, intake_start(s->in));
+	s->timeline.drift_ppm = intake_drift(s->in);
 	if (n > s->kept_frames) {
-		if ((grown = realloc(s->kept, n * frame_bytes)) == NULL)
+		if ((grown = realloc(s->kept, n * frame_bytes(c))) == NULL)
 			return err_nomem(e);
 		s->kept = grown;
 		s->kept_frames = n;
 	}
 	pcm_convert(c->in, p, n * c->encoder.channels, &c->encoder.kept, s->kept);
-	return write_kept(s, s->kept, n, e);
+	return hear(s, s->kept, n, e);
 }
 
 /* Silence in the place of what was lost, so that time stays true. */
@@ -345,158 +265,204 @@ static int
 fill_gap(struct session *s, uint64_t frames, struct err *e)
 {
 	static const unsigned char silence[65536];
-	uint64_t frame_bytes = s->c->encoder.channels * (s->c->encoder.kept.bits / 8);
-	uint64_t most = sizeof silence / frame_bytes;
+	uint64_t most = sizeof silence / frame_bytes(s->c), n;
 
-	for (; frames > 0; frames -= frames < most ? frames : most)
-		if (write_kept(s, silence, frames < most ? frames : most, e) == -1)
+	for (; frames > 0; frames -= n) {
+		n = frames < most ? frames : most;
+		if (hear(s, silence, n, e) == -1)
 			return -1;
+	}
 	return 0;
 }
 
 static int
-take_chunk(struct session *s, const struct intake_chunk *ch, struct err *e)
+hear_gap(struct session *s, uint64_t frames, struct err *e)
 {
 	struct capture *c = s->c;
 
-	switch (ch->kind) {
+	if (frames > 0)
+		eventlog_add(
+		    &s->log, "overrun", s->heard, ",\"frames\":%llu", (unsigned long long)frames);
+	else
+		eventlog_add(&s->log, "overrun", s->heard, "%s", ",\"frames\":null");
+	snprintf(s->notice, sizeof s->notice, "overrun: %llu frames", (unsigned long long)frames);
+	if (!c->events)
+		tool_tell(c->t, NULL, "overrun at frame %llu: %llu frames were lost%s",
+		    (unsigned long long)s->heard, (unsigned long long)frames,
+		    c->fill ? ", silence is in their place" : "");
+	parts_gap(&s->parts, frames);
+	if (c->fill)
+		return fill_gap(s, frames, e);
+	if (s->gate != NULL)
+		gate_break(s->gate);
+	s->timeline.lost += frames;
+	return 0;
+}
+
+/* ---- a device that is gone ---- */
+
+/* Waits for it: 1 when it is back, 0 when the recording is over meanwhile, -1. */
+static int
+reconnect(struct session *s, struct err *e)
+{
+	struct capture *c = s->c;
+	int64_t lost_ns = clock_monotonic_ns(), tried_ns = lost_ns;
+	struct device *d;
+	struct err why;
+
+	intake_close(s->in);
+	s->in = NULL;
+	for (;;) {
+		if (atomic_load(&tool_stop) != 0 || is_over(s))
+			return 0;
+		poll(NULL, 0, 100);
+		if (clock_monotonic_ns() - tried_ns < RETRY_MS * INT64_C(1000000))
+			continue;
+		tried_ns = clock_monotonic_ns();
+		if ((d = device_open(c->reconnect, &why)) != NULL)
+			break;
+		if (why.class != ERR_ITEM) {
+			*e = why;
+			return -1;
+		}
+	}
+	c->in = device_format(d);
+	if ((s->in = intake_device(d, c->reconnect, &tool_stop, e)) == NULL)
+		return -1;
+	s->timeline.known = false;
+	if (s->gate != NULL)
+		gate_break(s->gate);
+	eventlog_tell(&s->log, "reconnected", s->heard, ",\"away_s\":%.1f",
+	    (double)(clock_monotonic_ns() - lost_ns) / NS_PER_S);
+	if (!c->events)
+		tool_tell(c->t, NULL, "the device is back after %.1f s",
+		    (double)(clock_monotonic_ns() - lost_ns) / NS_PER_S);
+	return 1;
+}
+
+static int
+device_lost(struct session *s, const struct err *why, struct err *e)
+{
+	eventlog_add(&s->log, "lost", s->heard, "%s", "");
+	if (s->c->reconnect == NULL) {
+		*e = *why;
+		return -1;
+	}
+	tool_tell(s->c->t, NULL, "%s; waiting for it", why->text);
+	return parts_end(&s->parts, "lost", e) == -1 ? -1 : reconnect(s, e);
+}
+
+/* ---- all of it ---- */
+
+/* 1 to go on, 0 at the end, -1. */
+static int
+hear_chunk(struct session *s, struct err *e)
+{
+	struct intake_chunk ch;
+
+	switch (intake_next(s->in, &ch)) {
 	case INTAKE_FRAMES:
-		return write_frames(s, ch->p, ch->frames, e);
+		return hear_frames(s, ch.p, ch.frames, e) == -1 ? -1 : 1;
 	case INTAKE_GAP:
-		if (ch->frames > 0)
-			event(c, "overrun", ",\"frames\":%llu", (unsigned long long)ch->frames);
-		else
-			event(c, "overrun", ",\"frames\":null");
-		if (!c->events)
-			tool_tell(c->t, NULL, "overrun at frame %llu: %llu frames were lost%s",
-			    (unsigned long long)c->frames, (unsigned long long)ch->frames,
-			    c->fill ? ", silence is in their place" : "");
-		return c->fill ? fill_gap(s, ch->frames, e) : 0;
+		return hear_gap(s, ch.frames, e) == -1 ? -1 : 1;
+	case INTAKE_IDLE:
+		return 1;
 	default:
-		return 0;
+		if (ch.rest_bytes > 0)
+			tool_tell(s->c->t, NULL,
+			    "the last %llu bytes are no whole frame and were left out",
+			    (unsigned long long)ch.rest_bytes);
+		return ch.why.class == ERR_NONE ? 0 : device_lost(s, &ch.why, e);
 	}
 }
 
-/* Until the end: 0, or -1 and *e with what went wrong. */
 static int
 record(struct session *s, struct err *e)
 {
-	struct capture *c = s->c;
-	struct intake_chunk ch;
+	int rc = 1;
 
-	while (c->max_frames == 0 || c->frames < c->max_frames) {
-		if (intake_next(s->in, &ch) == INTAKE_END) {
-			if (ch.rest_bytes > 0)
-				tool_tell(c->t, NULL,
-				    "the last %llu bytes are no whole frame and were left out",
-				    (unsigned long long)ch.rest_bytes);
-			if (ch.why.class == ERR_NONE)
-				return 0;
-			event(c, "lost", "%s", "");
-			*e = ch.why;
-			return -1;
-		}
-		if (take_chunk(s, &ch, e) == -1 || keep_true(s, e) == -1) {
-			if (e->sys == ENOSPC ||
-			    (e->code != NULL && strcmp(e->code, P_NO_SPACE) == 0))
-				event(c, "no_space", "%s", "");
-			return -1;
-		}
+	while (rc == 1 && !is_over(s)) {
+		rc = hear_chunk(s, e);
+		if (rc == 1 && (parts_keep_true(&s->parts, e) == -1 || show(s, e) == -1))
+			rc = -1;
 	}
-	return 0;
+	return rc == -1 ? -1 : 0;
+}
+
+static const char *
+why_ended(const struct session *s, int rc, const struct err *e)
+{
+	if (rc == 0)
+		return atomic_load(&tool_stop) != 0 ? "signal" : is_over(s) ? "time" : "end";
+	if (e->sys == ENOSPC || (e->code != NULL && strcmp(e->code, P_NO_SPACE) == 0))
+		return "no_space";
+	return e->code != NULL && strcmp(e->code, P_MISSING) == 0 ? "lost" : "error";
+}
+
+static int
+set_up(struct session *s, struct err *e)
+{
+	struct capture *c = s->c;
+	struct meter_opts m = {.kept = c->encoder.kept,
+	    .channels = c->encoder.channels,
+	    .rate_hz = c->encoder.rate_hz,
+	    .dead_frames = (uint64_t)DEAD_S * c->encoder.rate_hz};
+
+	s->told_ns = s->drawn_ns = clock_monotonic_ns();
+	s->log.tells = c->events;
+	s->timeline.rate_hz = c->encoder.rate_hz;
+	s->parts = (struct parts){.a = c->a,
+	    .encoder = c->encoder,
+	    .splitter = c->splitter,
+	    .max_bytes = c->max_bytes,
+	    .log = &s->log,
+	    .timeline = &s->timeline,
+	    .ending = flush_meter,
+	    .ctx = s,
+	    .take = {.fd = -1}};
+	if ((s->meter = meter_open(&m, e)) == NULL ||
+	    (c->voice && (s->gate = gate_new(&c->gate, e)) == NULL))
+		return -1;
+	s->parts.finisher = finisher_new(c->t, c->writer, c->title, e);
+	return s->parts.finisher != NULL ? 0 : -1;
+}
+
+/* Everything that came is finished, whatever went wrong; *e is the first that did. */
+static int
+wind_up(struct session *s, int rc, struct err *e)
+{
+	const char *why = why_ended(s, rc, e);
+	struct err later;
+
+	flush_meter(s);
+	if (s->c->events && s->heard > 0 && tell_levels(s, rc == -1 ? &later : e) == -1)
+		rc = -1;
+	if (strcmp(why, "no_space") == 0)
+		eventlog_add(&s->log, "no_space", s->heard, "%s", "");
+	if (parts_end(&s->parts, why, rc == -1 ? &later : e) == -1)
+		rc = -1;
+	if (finisher_end(s->parts.finisher, rc == -1 ? &later : e) == -1)
+		rc = -1;
+	eventlog_tell(&s->log, "stop", s->heard, ",\"why\":\"%s\"", why);
+	if (rc == -1 && e->class == ERR_ITEM)
+		e->class = ERR_SYSTEM;
+	if (rc == 0 && s->heard == 0)
+		rc = err_set(e, ERR_SYSTEM, P_EMPTY, "nothing came: no recording was made");
+	return rc;
 }
 
 int
 capture_run(struct capture *c, struct intake *in, struct err *e)
 {
-	struct session s = {.c = c, .in = in, .take = {.fd = -1}};
-	struct err later;
-	int rc;
+	struct session s = {.c = c, .in = in};
+	int rc = set_up(&s, e);
 
-	c->frames = 0;
-	if (finisher_start(&s.finisher, c, e) == -1)
-		return -1;
-	rc = record(&s, e);
-	if (end_part(&s, rc == -1 ? &later : e) == -1)
-		rc = -1;
-	if (finisher_end(&s.finisher, rc == -1 ? &later : e) == -1)
-		rc = -1;
+	if (rc == 0)
+		rc = wind_up(&s, record(&s, e), e);
+	intake_close(s.in);
+	gate_free(s.gate);
+	meter_close(s.meter);
+	eventlog_free(&s.log);
 	free(s.kept);
-	event(c, "stop", "%s", "");
-	if (rc == -1 && e->class == ERR_ITEM)
-		e->class = ERR_SYSTEM;
-	if (rc == 0 && c->frames == 0)
-		return err_set(e, ERR_SYSTEM, P_EMPTY, "nothing came: no recording was made");
-	return rc;
-}
-
-/* ---- recovering ---- */
-
-struct telling {
-	struct tool *t;
-	struct archive *a;
-	bool print;
-};
-
-static int
-tell_recovered(void *ctx, const char *part, int64_t id, const struct err *problem, struct err *e)
-{
-	struct telling *tell = ctx;
-	struct json *rec;
-	char *path;
-	int rc = -1;
-
-	if (id != 0) {
-		tool_tell(
-		    tell->t, part, "was left by a crash, and is recording %lld now", (long long)id);
-		return tell->print ? print_record(tell->t, tell->a, id, e) : 0;
-	}
-	if (!tell->print) {
-		tool_tell(tell->t, part, "was left by a crash, and stays: %s",
-		    problem != NULL ? problem->text : "");
-		return 0;
-	}
-	path = mem_fmt(e, "%s/%s", tell->a->paths[FOLDER_TEMP], part);
-	rec = path == NULL ? NULL : json_new_object(e);
-	if (rec != NULL && json_put_bytes(rec, "path", path, strlen(path), e) == 0 &&
-	    (problem == NULL || record_put_problem(rec, problem, e) == 0))
-		rc = tool_emit_found(tell->t, rec, e);
-	json_free(rec);
-	free(path);
-	return rc;
-}
-
-static int
-count_part(void *ctx, const char *part, int64_t id, const struct err *problem, struct err *e)
-{
-	(void)part;
-	(void)id;
-	(void)problem;
-	(void)e;
-	++*(int64_t *)ctx;
-	return 0;
-}
-
-int
-capture_recover(struct tool *t, struct archive *writer, bool dry_run, bool print, struct err *e)
-{
-	struct telling tell = {.t = t, .a = writer, .print = print};
-	struct audio_opts o = {.stop = &tool_stop};
-	struct run r = {0};
-	int64_t found = 0;
-	int rc = -1;
-
-	if (dry_run)
-		return take_recover(writer, NULL, &o, tell_recovered, &tell, e);
-	/* Nothing found, nothing begun: a run would change the schema of an archive. */
-	if (!print && take_recover(writer, NULL, &o, count_part, &found, e) == -1)
-		return -1;
-	if (!print && found == 0)
-		return 0;
-	if (run_open(&r, writer, "capture", e) == 0 && run_upgrade(&r, e) == 0 &&
-	    volume_record(&r, e) == 0 &&
-	    take_recover(writer, &r, &o, tell_recovered, &tell, e) == 0)
-		rc = run_end(&r, t->problems, e);
-	run_close(&r);
 	return rc;
 }

@@ -24,8 +24,8 @@
 #include "clock.h"
 #include "hash.h"
 #include "mem.h"
+#include "rowimage.h"
 #include "sql.h"
-#include "utf8.h"
 
 /* ---- errors, waiting ---- */
 
@@ -326,6 +326,10 @@ make_views(struct catalogue *c, struct err *e)
 	    catalogue_exec(c,
 		c->shape.toolkit_version > 1 ? sql_view_fixity_present : sql_view_fixity_absent,
 		e) == -1 ||
+	    catalogue_exec(c,
+		c->shape.toolkit_version > 2 ? sql_view_provenance_present
+					     : sql_view_provenance_absent,
+		e) == -1 ||
 	    catalogue_exec(c, view, e) == -1)
 		goto out;
 	rc = 0;
@@ -495,9 +499,7 @@ put_value(struct json *row, const char *column, sqlite3_stmt *s, int i, struct e
 	case SQLITE_TEXT:
 		text = (const char *)sqlite3_column_text(s, i);
 		len = (size_t)sqlite3_column_bytes(s, i);
-		if (utf8_valid(text, len) && strlen(text) == len)
-			return json_put_str(row, column, text, e);
-		return put_wrapped(row, column, "text_hex", text, len, true, e);
+		return rowimage_put_text(row, column, text, len, e);
 	case SQLITE_BLOB:
 		text = sqlite3_column_blob(s, i);
 		return put_wrapped(

@@ -24,7 +24,7 @@
 #include "json.h"
 
 /* The version of the toolkit's tables that this build knows. */
-#define CATALOGUE_VERSION 2
+#define CATALOGUE_VERSION 3
 
 struct catalogue;
 
@@ -141,7 +141,8 @@ int catalogue_count(struct catalogue *c, struct catalogue_counts *n, struct err 
 
 /* The recording record (all recording keys) of a row: 1, 0, -1. The caller frees it. */
 int catalogue_record(struct catalogue *c, int64_t id, struct json **rec, struct err *e);
-/* "measured_by_run", "uploads" and what else is known of a recording, put into rec. */
+/* "measured_by_run", "uploads", "provenance" and what else is known of a recording, put into rec.
+ */
 int catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct err *e);
 
 /*

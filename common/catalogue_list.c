@@ -31,6 +31,7 @@ static const struct {
     {"status", TEXT},
     {"sync_status", TEXT},
     {"created_at", TEXT},
+    {"started_at", TEXT},
     {"size_bytes", INTEGER},
     {"mtime", TEXT},
     {"container", TEXT},
@@ -195,10 +196,11 @@ put_uploads(struct catalogue *c, struct json *rec, struct err *e)
 	return json_put(rec, "uploads", uploads, e);
 }
 
-int
-catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
+/* The run that measured it, and what its file was like that is another by now. */
+static int
+put_measured(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
 {
-	sqlite3_stmt *s = catalogue_stmt(c, sql_provenance_by_id, e);
+	sqlite3_stmt *s = catalogue_stmt(c, sql_measured_by_id, e);
 	struct json *seen;
 	int rc;
 
@@ -218,7 +220,58 @@ catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct 
 			rc = json_put(rec, "last_seen", seen, e);
 	}
 	sqlite3_reset(s);
-	return rc == -1 ? -1 : put_uploads(c, rec, e);
+	return rc;
+}
+
+/* What the JSON text holds, beside what is there already; text that is no object holds nothing. */
+static int
+put_details(struct json *o, const char *text, size_t len, struct err *e)
+{
+	struct err bad;
+	struct json *details = text != NULL ? json_parse(text, len, &bad) : NULL, *v, *copy;
+	const char *key;
+	int rc = 0;
+
+	if (json_kind(details) == JSON_KIND_OBJECT)
+		for (void *it = json_first(details, &key, &v); it != NULL && rc == 0;
+		     it = json_next(details, it, &key, &v))
+			if (json_get(o, key) == NULL &&
+			    ((copy = json_clone(v, e)) == NULL || json_put(o, key, copy, e) == -1))
+				rc = -1;
+	json_free(details);
+	return rc;
+}
+
+static int
+put_provenance(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
+{
+	sqlite3_stmt *s = catalogue_stmt(c, sql_provenance_by_id, e);
+	struct json *o;
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, id);
+	if ((rc = catalogue_step(c, s, e)) != 1)
+		return rc == -1 ? -1 : json_put_null(rec, "provenance", e);
+	rc = -1;
+	if ((o = json_new_object(e)) == NULL || put_text(o, "tool", s, 0, e) == -1 ||
+	    put_text(o, "started_at", s, 1, e) == -1 ||
+	    put_details(o, (const char *)sqlite3_column_text(s, 2),
+		(size_t)sqlite3_column_bytes(s, 2), e) == -1)
+		json_free(o);
+	else
+		rc = json_put(rec, "provenance", o, e);
+	sqlite3_reset(s);
+	return rc;
+}
+
+int
+catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
+{
+	return put_measured(c, id, rec, e) == -1 || put_provenance(c, id, rec, e) == -1
+		   ? -1
+		   : put_uploads(c, rec, e);
 }
 
 /* ---- --where ---- */

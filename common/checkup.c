@@ -261,7 +261,7 @@ add_fixity(struct buf *out, const struct examination *x, struct err *e)
 {
 	struct catalogue_coverage v;
 	char now[CLOCK_TEXT_MAX];
-	struct tm oldest = {0};
+	struct timespec oldest;
 
 	clock_rfc3339(clock_now(), now);
 	if (x->a.catalogue == NULL || catalogue_coverage(x->a.catalogue, now, &v, e) == -1)
@@ -277,11 +277,11 @@ add_fixity(struct buf *out, const struct examination *x, struct err *e)
 	    metrics_gauge(out, "rectools_health_read_bytes", "Bytes of recordings read.", NULL,
 		(double)atomic_load(&x->t->bytes_done), e) == -1)
 		return -1;
-	if (v.oldest[0] == '\0' || strptime(v.oldest, "%Y-%m-%dT%H:%M:%S", &oldest) == NULL)
+	if (!clock_parse(v.oldest, &oldest))
 		return 0;
 	return metrics_gauge(out, "rectools_health_oldest_fixity_check_time_seconds",
-	    "Unix time of the check of bytes that is the longest ago.", NULL,
-	    (double)timegm(&oldest), e);
+	    "Unix time of the check of bytes that is the longest ago.", NULL, (double)oldest.tv_sec,
+	    e);
 }
 
 static int

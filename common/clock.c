@@ -44,6 +44,15 @@ clock_rfc3339(struct timespec t, char *out)
 }
 
 char *
+clock_micro(struct timespec t, char *out)
+{
+	size_t n = seconds(t, "%Y-%m-%dT%H:%M:%S", out);
+
+	snprintf(out + n, CLOCK_TEXT_MAX - n, ".%06ldZ", t.tv_nsec / 1000);
+	return out;
+}
+
+char *
 clock_column(struct timespec t, char *out)
 {
 	size_t n = seconds(t, "%Y-%m-%d %H:%M:%S", out);
@@ -92,4 +101,50 @@ clock_is_rfc3339(const char *s)
 	}
 	return s[i] == 'Z' && s[i + 1] == '\0' && within(s + 5, 1, 12) && within(s + 8, 1, 31) &&
 	       within(s + 11, 0, 23) && within(s + 14, 0, 59) && within(s + 17, 0, 60);
+}
+
+bool
+clock_next(const char *s, struct timespec now, struct timespec *t)
+{
+	static const char shape[] = "dd:dd:dd";
+	struct tm tm;
+	size_t n = strlen(s);
+	time_t at;
+
+	if (n != 5 && n != 8)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (shape[i] == 'd' ? !isdigit((unsigned char)s[i]) : s[i] != shape[i])
+			return false;
+	if (!within(s, 0, 23) || !within(s + 3, 0, 59) || (n == 8 && !within(s + 6, 0, 59)) ||
+	    localtime_r(&now.tv_sec, &tm) == NULL)
+		return false;
+	/* Tomorrow by the calendar, as a day need not have 24 hours. */
+	for (int days = 0;; days++, tm.tm_mday++) {
+		struct tm day = tm;
+
+		day.tm_hour = (s[0] - '0') * 10 + s[1] - '0';
+		day.tm_min = (s[3] - '0') * 10 + s[4] - '0';
+		day.tm_sec = n == 8 ? (s[6] - '0') * 10 + s[7] - '0' : 0;
+		day.tm_isdst = -1;
+		if ((at = mktime(&day)) > now.tv_sec || days == 1)
+			break;
+	}
+	*t = (struct timespec){.tv_sec = at};
+	return true;
+}
+
+bool
+clock_parse(const char *s, struct timespec *t)
+{
+	struct tm tm = {0};
+	long ns = 0, digit = 100000000;
+
+	if (!clock_is_rfc3339(s) || (s = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm)) == NULL)
+		return false;
+	if (*s == '.')
+		for (s++; isdigit((unsigned char)*s); s++, digit /= 10)
+			ns += (*s - '0') * digit;
+	*t = (struct timespec){.tv_sec = timegm(&tm), .tv_nsec = ns};
+	return true;
 }

@@ -461,6 +461,7 @@ misses_table(struct catalogue *c, const char **name, struct err *e)
 	    {1, "rec_volumes", "folder"},
 	    {2, "rec_fixity", "recording_id"},
 	    {2, "rec_fixity_pass", "id"},
+	    {3, "rec_provenance", "recording_id"},
 	};
 	int there;
 

@@ -8,17 +8,22 @@
  */
 #include "device.h"
 
+#include <math.h>
 #include <string.h>
 
 #ifdef REC_ALSA
 
 #include <alsa/asoundlib.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "drift.h"
 #include "mem.h"
 #include "record.h"
 
@@ -64,6 +69,8 @@ struct device {
 	/* When the next frame to be read was captured, on the monotonic clock. */
 	int64_t next_ns;
 	bool knows_next;
+	uint64_t read_frames;
+	struct drift drift;
 };
 
 struct abilities {
@@ -253,6 +260,7 @@ set_hardware(struct device *d, const struct device_opts *o, struct err *e)
 		return err_item(
 		    e, P_UNSUPPORTED, "setting up device \"%s\": %s", o->name, snd_strerror(err));
 	d->rate_hz = o->rate_hz;
+	drift_start(&d->drift, d->rate_hz);
 	d->format = pcm_format(formats[i].name, e);
 	return d->format != NULL ? 0 : -1;
 }
@@ -400,10 +408,13 @@ keep_time(struct device *d, uint64_t n)
 {
 	int64_t read_ns = frames_ns(d, n), first_ns;
 
-	if (look_at_clock(d, &d->next_ns))
+	d->read_frames += n;
+	if (look_at_clock(d, &d->next_ns)) {
 		d->knows_next = true;
-	else
+		drift_add(&d->drift, d->read_frames, d->next_ns);
+	} else {
 		d->next_ns += read_ns;
+	}
 	if (d->has_start)
 		return;
 	first_ns = (d->knows_next ? d->next_ns : clock_monotonic_ns()) - read_ns;
@@ -415,6 +426,14 @@ struct timespec
 device_start(const struct device *d)
 {
 	return d->start;
+}
+
+double
+device_drift_ppm(const struct device *d)
+{
+	double ppm;
+
+	return drift_ppm(&d->drift, &ppm) ? ppm : NAN;
 }
 
 /* ---- reading ---- */
@@ -524,6 +543,7 @@ run_again(struct device *d, int why, uint64_t *frames, const atomic_int *stop, s
 	int64_t next_ns = d->next_ns;
 	int err;
 
+	drift_break(&d->drift);
 	if (why == -ESTRPIPE && !wake_up(d, stop))
 		return DEVICE_STOPPED;
 	if ((err = snd_pcm_prepare(d->pcm)) < 0 || (err = snd_pcm_start(d->pcm)) < 0)
@@ -586,13 +606,37 @@ put_abilities(struct json *rec, const struct abilities *a, struct err *e)
 	return 0;
 }
 
+/* Plugins of others talk, past ALSA's handler of errors. The descriptor to go back to, or -1. */
+static int
+silence_stderr(void)
+{
+	int real = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	fflush(stderr);
+	if (real != -1 && null != -1)
+		dup2(null, STDERR_FILENO);
+	if (null != -1)
+		close(null);
+	return real;
+}
+
+static void
+restore_stderr(int real)
+{
+	if (real == -1)
+		return;
+	fflush(stderr);
+	dup2(real, STDERR_FILENO);
+	close(real);
+}
+
 static int
 put_device(struct json *rec, const char *name, char *description, struct err *e)
 {
 	struct abilities a;
 	struct err problem;
 	snd_pcm_t *pcm;
-	int rc;
+	int real, rc;
 
 	if (json_put_bytes(rec, "name", name, strlen(name), e) == -1)
 		return -1;
@@ -605,11 +649,13 @@ put_device(struct json *rec, const char *name, char *description, struct err *e)
 		rc = json_put_bytes(rec, "description", description, strlen(description), e);
 	if (rc == -1)
 		return -1;
+	real = silence_stderr();
 	rc = open_pcm(&pcm, name, &problem);
 	if (rc == 0)
 		rc = ask(pcm, name, &a, &problem);
 	if (pcm != NULL)
 		snd_pcm_close(pcm);
+	restore_stderr(real);
 	return rc == 0 ? put_abilities(rec, &a, e) : record_put_problem(rec, &problem, e);
 }
 
@@ -701,6 +747,13 @@ device_start(const struct device *d)
 {
 	(void)d;
 	return (struct timespec){0};
+}
+
+double
+device_drift_ppm(const struct device *d)
+{
+	(void)d;
+	return NAN;
 }
 
 void

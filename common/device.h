@@ -11,7 +11,8 @@
  *		...
  *	device_close(d);
  *
- * Nothing is printed, by ALSA neither. One thread at a time.
+ * Nothing is printed, by ALSA neither; what plugins of others print is kept quiet while devices are
+ * listed. One thread at a time.
  */
 #ifndef REC_DEVICE_H
 #define REC_DEVICE_H
@@ -53,6 +54,8 @@ enum device_event device_read(
     struct device *d, void *p, uint64_t *frames, const atomic_int *stop, struct err *e);
 /* UTC time of the first frame, from the device's own timestamps; valid after the first frames. */
 struct timespec device_start(const struct device *d);
+/* By how much its clock is faster than the system's (drift.h); NAN as long as nobody can say. */
+double device_drift_ppm(const struct device *d);
 /* NULL is fine. */
 void device_close(struct device *d);
 

@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "clock.h"
-#include "hash.h"
 #include "io.h"
 #include "mem.h"
 #include "record.h"
-#include "utf8.h"
+#include "rowimage.h"
 
 /* Free among the file names: the two oldest shapes allow each of them once. */
 static char *
@@ -33,25 +32,10 @@ free_filename(struct catalogue *c, const char *path, struct err *e)
 	return name;
 }
 
-/* A file name as a value of a row image, which holds no bytes that are not UTF-8 but as
- * {"text_hex": …}. */
 static int
-put_text(struct json *row, const char *column, const char *text, struct err *e)
+put_name(struct json *row, const char *column, const char *name, struct err *e)
 {
-	struct json *wrapped;
-	char *hex;
-	int rc = -1;
-
-	if (utf8_valid(text, strlen(text)))
-		return json_put_str(row, column, text, e);
-	if ((hex = mem_new(strlen(text) + 1, 2, e)) == NULL)
-		return -1;
-	hash_hex(text, strlen(text), hex);
-	if ((wrapped = json_new_object(e)) != NULL &&
-	    json_put_str(wrapped, "text_hex", hex, e) == 0)
-		rc = json_put(row, column, wrapped, e);
-	free(hex);
-	return rc;
+	return rowimage_put_text(row, column, name, strlen(name), e);
 }
 
 static struct json *
@@ -62,8 +46,8 @@ recording_row(struct catalogue *c, int64_t id, const struct entry *n, struct err
 	char now[CLOCK_TEXT_MAX], *filename = free_filename(c, n->path, e);
 
 	if (row == NULL || filename == NULL || json_put_int(row, "id", id, e) == -1 ||
-	    put_text(row, "filename", filename, e) == -1 ||
-	    put_text(row, "stored_filename", n->stored, e) == -1 ||
+	    put_name(row, "filename", filename, e) == -1 ||
+	    put_name(row, "stored_filename", n->stored, e) == -1 ||
 	    json_put_str(row, "title", n->title, e) == -1 ||
 	    json_put_real(row, "duration", m->duration_s >= 0 ? m->duration_s : 0.0, e) == -1 ||
 	    json_put_int(row, "filesize_bytes", m->size_bytes, e) == -1 ||
@@ -88,7 +72,7 @@ measurement_row(struct run *r, int64_t id, const struct entry *n, struct err *e)
 	bool bad = m->problem.class != ERR_NONE;
 
 	if (row != NULL && run != NULL && json_put_int(row, "recording_id", id, e) == 0 &&
-	    put_text(row, "stored_filename", n->stored, e) == 0 &&
+	    put_name(row, "stored_filename", n->stored, e) == 0 &&
 	    json_put_str(row, "folder", archive_folder_name(n->folder), e) == 0 &&
 	    record_put_columns(row, m, e) == 0 &&
 	    json_put_str(row, "problem_code", bad ? m->problem.code : NULL, e) == 0 &&
@@ -109,19 +93,27 @@ entry_is_refused(const struct measure *m)
 		   strcmp(m->problem.code, P_MODIFIED) == 0);
 }
 
+static int
+put_rows(struct run *r, const struct entry *n, int64_t id, struct err *e)
+{
+	struct json *row;
+
+	if ((row = recording_row(r->a->catalogue, id, n, e)) == NULL ||
+	    run_change(r, "recordings", "id", id, row, e) == -1 ||
+	    (row = measurement_row(r, id, n, e)) == NULL ||
+	    run_change(r, "rec_measurements", "recording_id", id, row, e) == -1)
+		return -1;
+	return n->provenance != NULL ? provenance_put(r, id, n->stored, n->provenance, e) : 0;
+}
+
 int
 entry_add(struct run *r, const struct entry *n, int64_t *id, struct err *e)
 {
-	struct json *row;
 	int64_t next;
 
 	if (run_begin(r, e) == -1)
 		return -1;
-	if ((next = catalogue_next_id(r->a->catalogue, e)) == -1 ||
-	    (row = recording_row(r->a->catalogue, next, n, e)) == NULL ||
-	    run_change(r, "recordings", "id", next, row, e) == -1 ||
-	    (row = measurement_row(r, next, n, e)) == NULL ||
-	    run_change(r, "rec_measurements", "recording_id", next, row, e) == -1) {
+	if ((next = catalogue_next_id(r->a->catalogue, e)) == -1 || put_rows(r, n, next, e) == -1) {
 		run_cancel(r);
 		return -1;
 	}

@@ -10,6 +10,7 @@
 #include "archive.h"
 #include "audio.h"
 #include "err.h"
+#include "provenance.h"
 #include "run.h"
 
 struct entry {
@@ -17,7 +18,8 @@ struct entry {
 	const char *path;   /* its last component becomes the filename; numbered when it is taken */
 	const char *stored; /* stored_filename */
 	const char *title;  /* or NULL */
-	const struct measure *m; /* of the file under its stored name */
+	const struct measure *m;	     /* of the file under its stored name */
+	const struct provenance *provenance; /* or NULL */
 };
 
 /* Adds the rows in a transaction of its own. 0 and *id; -1, and *id as it was. */

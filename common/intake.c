@@ -5,6 +5,7 @@
 #include "intake.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct intake {
 	atomic_bool closing;
 	bool started, running;
 	struct timespec start;
+	double drift_ppm;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -100,6 +102,13 @@ note_start(struct intake *in)
 	in->start = in->device != NULL ? device_start(in->device) : clock_now();
 }
 
+static void
+note_drift(struct intake *in)
+{
+	if (in->device != NULL)
+		in->drift_ppm = device_drift_ppm(in->device);
+}
+
 /* frames from p, or a gap; what finds no room becomes part of the next gap. */
 static void
 put(struct intake *in, enum intake_kind kind, const void *p, uint64_t frames)
@@ -118,6 +127,7 @@ put(struct intake *in, enum intake_kind kind, const void *p, uint64_t frames)
 		s->frames = frames;
 		if (kind == INTAKE_FRAMES) {
 			note_start(in);
+			note_drift(in);
 			memcpy(s->p, p, frames * in->frame_bytes);
 		}
 		in->used++;
@@ -230,14 +240,17 @@ open_intake(struct device *d, int fd, uint64_t period, unsigned rate_hz, unsigne
 	struct intake *in = mem_new(1, sizeof *in, e);
 	unsigned n = (unsigned)((uint64_t)rate_hz * RING_S / period) + 4;
 
-	if (in == NULL)
+	if (in == NULL) {
+		device_close(d);
 		return NULL;
+	}
 	*in = (struct intake){.device = d,
 	    .fd = fd,
 	    .stop = stop,
 	    .frame_bytes = frame_bytes,
 	    .period = period,
-	    .n = n};
+	    .n = n,
+	    .drift_ppm = NAN};
 	pthread_mutex_init(&in->lock, NULL);
 	pthread_cond_init(&in->changed, NULL);
 	if ((in->slots = mem_new(n, sizeof in->slots[0], e)) == NULL)
@@ -301,6 +314,17 @@ intake_next(struct intake *in, struct intake_chunk *c)
 	return c->kind;
 }
 
+double
+intake_drift(struct intake *in)
+{
+	double ppm;
+
+	pthread_mutex_lock(&in->lock);
+	ppm = in->drift_ppm;
+	pthread_mutex_unlock(&in->lock);
+	return ppm;
+}
+
 struct timespec
 intake_start(const struct intake *in)
 {
@@ -323,5 +347,6 @@ intake_close(struct intake *in)
 	free(in->slots);
 	pthread_cond_destroy(&in->changed);
 	pthread_mutex_destroy(&in->lock);
+	device_close(in->device);
 	free(in);
 }

@@ -20,7 +20,7 @@
 
 struct intake;
 
-/* From an open device, borrowed. `stop` is borrowed too. NULL and *e. */
+/* From an open device, which is taken over, also after NULL and *e. `stop` is borrowed. */
 struct intake *intake_device(
     struct device *d, const struct device_opts *o, const atomic_int *stop, struct err *e);
 /* From a descriptor, borrowed: raw samples of a format. */
@@ -47,7 +47,9 @@ struct intake_chunk {
 enum intake_kind intake_next(struct intake *in, struct intake_chunk *c);
 /* UTC time of the first frame; valid once there were frames. */
 struct timespec intake_start(const struct intake *in);
-/* Ends the thread. NULL is fine. */
+/* By how much the device's clock is faster than the system's; NAN: nobody can say. */
+double intake_drift(struct intake *in);
+/* Ends the thread, and closes the device. NULL is fine. */
 void intake_close(struct intake *in);
 
 #endif

@@ -19,6 +19,7 @@
 #include "filechange.h"
 #include "io.h"
 #include "mem.h"
+#include "provenance.h"
 #include "rehead.h"
 #include "survey.h"
 
@@ -349,18 +350,23 @@ static int
 finish(struct job *j, struct mended *out, struct err *e)
 {
 	struct archive *a = j->m->a;
-	struct entry entry = {
-	    .folder = j->to, .path = out->name, .stored = out->name, .m = &j->now};
+	struct provenance origin;
+	struct entry entry = {.folder = j->to,
+	    .path = out->name,
+	    .stored = out->name,
+	    .m = &j->now,
+	    .provenance = &origin};
 	/* What is being recorded is nobody's to read; a recording is, like one that was added. */
 	mode_t mode = j->folder == FOLDER_TEMP ? 0644 : j->st.st_mode & 07777;
-	struct json *line, *kept;
-	int rc;
+	struct json *details = NULL, *line, *kept;
+	int rc = -1;
 
 	if (write_new(j, out->name, e) == -1 || check_new(j->m, j->now.sha256, e) == -1 ||
 	    need_backup(j, &out->backup, e) == -1 || check_unchanged(j, e) == -1 ||
+	    (details = provenance_recovered(&origin, &j->now, j->name, e)) == NULL ||
 	    (line = finish_line(j, out, e)) == NULL ||
 	    run_announce_kept(j->m->r, line, &kept, e) == -1)
-		return -1;
+		goto out;
 	rc = io_new_commit(&j->new, mode, false, e);
 	if (rc == 0)
 		rc = entry_add(j->m->r, &entry, &out->id, e);
@@ -370,6 +376,8 @@ finish(struct job *j, struct mended *out, struct err *e)
 	if (rc == -1)
 		filechange_take_back(a, kept, out->id != 0, e);
 	json_free(kept);
+out:
+	json_free(details);
 	return rc;
 }
 

@@ -158,6 +158,28 @@ pcm_floats(const void *samples, size_t n, float *out)
 
 /* ---- levels ---- */
 
+static double
+magnitude_of(const struct pcm_kept *kept, const unsigned char *p)
+{
+	uint32_t v = get(p, kept->bits / 8, false);
+	double x = kept->is_float ? bits_float(v) : bits_int(v) / FULL_SCALE;
+
+	return isfinite(x) ? fabs(x) : 0;
+}
+
+size_t
+pcm_find_loud(const struct pcm_kept *kept, const void *samples, size_t frames, unsigned channels,
+    double magnitude)
+{
+	const unsigned char *p = samples;
+
+	for (size_t i = 0; i < frames; i++)
+		for (unsigned c = 0; c < channels; c++, p += kept->bits / 8)
+			if (magnitude_of(kept, p) >= magnitude)
+				return i;
+	return frames;
+}
+
 void
 pcm_measure(const struct pcm_kept *kept, const void *samples, size_t frames, unsigned channels,
     struct pcm_level *levels)
@@ -169,11 +191,9 @@ pcm_measure(const struct pcm_kept *kept, const void *samples, size_t frames, uns
 
 	for (size_t i = 0; i < frames; i++) {
 		for (unsigned c = 0; c < channels; c++, p += bytes) {
-			uint32_t v = get(p, bytes, false);
-			double x = kept->is_float ? bits_float(v) : bits_int(v) / FULL_SCALE;
+			double x = magnitude_of(kept, p);
 			struct pcm_level *l = &levels[c];
 
-			x = isfinite(x) ? fabs(x) : 0;
 			l->peak = x > l->peak ? x : l->peak;
 			l->sum_squares += x * x;
 			l->clipped += x >= top;

@@ -44,6 +44,13 @@ void pcm_convert(
 void pcm_ints(const struct pcm_kept *kept, const void *samples, size_t n, int32_t *out);
 void pcm_floats(const void *samples, size_t n, float *out);
 
+/*
+ * The first frame of which a sample reaches a magnitude (1.0 is full scale); `frames` when there is
+ * none.
+ */
+size_t pcm_find_loud(const struct pcm_kept *kept, const void *samples, size_t frames,
+    unsigned channels, double magnitude);
+
 /* What a meter shows, of kept samples; the caller keeps one for each channel. */
 struct pcm_level {
 	double peak;	    /* 0.0 to 1.0, and more for floats */

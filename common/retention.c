@@ -96,22 +96,6 @@ is_old(const struct retention *r, int64_t age_s)
 	return age_s != NO_AGE && age_s / DAY_S >= r->days;
 }
 
-/* Seconds since 1970 of a time as journals have it; false when it is none. */
-static bool
-parse_time(const char *text, int64_t *s)
-{
-	struct tm tm = {0};
-
-	if (!clock_is_rfc3339(text) ||
-	    sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		&tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	*s = timegm(&tm);
-	return true;
-}
-
 static int
 check_stop(const struct archive *a, struct err *e)
 {
@@ -246,7 +230,7 @@ read_run(struct retention *r, struct past_run *p, struct err *e)
 	struct journal_summary s;
 	struct stat st;
 	char name[JOURNAL_RUN_MAX + 8];
-	int64_t ended;
+	struct timespec ended;
 
 	snprintf(name, sizeof name, "%s.jsonl", p->run);
 	if (fstatat(r->a->journal, name, &st, AT_SYMLINK_NOFOLLOW) == -1) {
@@ -260,9 +244,9 @@ read_run(struct retention *r, struct past_run *p, struct err *e)
 		return -1;
 	if (s.state != JOURNAL_APPLIED && s.state != JOURNAL_ROLLED_BACK)
 		return 0;
-	if (!parse_time(s.finished_at, &ended))
+	if (!clock_parse(s.finished_at, &ended))
 		return err_set(e, ERR_CATALOGUE, NULL, "its last line has no time");
-	p->age_s = age_since(r, ended);
+	p->age_s = age_since(r, ended.tv_sec);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "utf8.h"
 
 static bool
 is_null(const struct json *v)
@@ -79,6 +80,28 @@ out:
 	hash_close(h);
 	buf_free(&text);
 	free(columns);
+	return rc;
+}
+
+int
+rowimage_put_text(struct json *row, const char *column, const char *text, size_t len, struct err *e)
+{
+	struct json *wrapped;
+	char *hex;
+	int rc = -1;
+
+	if (utf8_valid(text, len) && strlen(text) == len)
+		return json_put_str(row, column, text, e);
+	if ((hex = mem_new(len + 1, 2, e)) == NULL)
+		return -1;
+	hash_hex(text, len, hex);
+	if ((wrapped = json_new_object(e)) != NULL) {
+		if (json_put_str(wrapped, "text_hex", hex, e) == 0)
+			rc = json_put(row, column, wrapped, e);
+		else
+			json_free(wrapped);
+	}
+	free(hex);
 	return rc;
 }
 

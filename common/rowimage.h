@@ -9,6 +9,7 @@
 #define REC_ROWIMAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "err.h"
 #include "hash.h"
@@ -18,6 +19,12 @@
 bool rowimage_same(const struct json *a, const struct json *b);
 /* XXH3-128 of the columns that are not NULL; "" for no row. */
 int rowimage_digest(const struct json *row, char out[HASH_XXH3_128_HEX], struct err *e);
+/*
+ * Text of len bytes as a value of a row image: that which is not UTF-8, or holds a NUL, becomes
+ * {"text_hex": …}.
+ */
+int rowimage_put_text(
+    struct json *row, const char *column, const char *text, size_t len, struct err *e);
 /* An array of the names of the columns that differ, for the caller to free. */
 struct json *rowimage_changed(const struct json *before, const struct json *after, struct err *e);
 

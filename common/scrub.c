@@ -621,14 +621,11 @@ scrub_free(struct scrub *s)
 static int64_t
 days_between(const char *from, const char *to)
 {
-	struct tm a = {0}, b = {0};
-	time_t t;
+	struct timespec a, b;
 
-	if (strptime(from, "%Y-%m-%dT%H:%M:%S", &a) == NULL ||
-	    strptime(to, "%Y-%m-%dT%H:%M:%S", &b) == NULL)
+	if (!clock_parse(from, &a) || !clock_parse(to, &b) || b.tv_sec < a.tv_sec)
 		return -1;
-	t = timegm(&b) - timegm(&a);
-	return t < 0 ? -1 : (int64_t)(t / 86400);
+	return (b.tv_sec - a.tv_sec) / 86400;
 }
 
 static void

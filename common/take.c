@@ -141,22 +141,20 @@ record_line(const struct part *p, const char *name, const struct measure *m, str
 
 /* Of `from` to the end of the rows: what is announced is done, or taken back. */
 static int
-record(const struct part *p, const char *name, const char *title, const struct measure *m,
-    int64_t *id, struct err *e)
+record(const struct part *p, const struct entry *entry, int64_t *id, struct err *e)
 {
 	struct archive *a = p->a;
 	int temp = a->folders[FOLDER_TEMP], rc;
-	struct entry entry = {
-	    .folder = FOLDER_RAW, .path = name, .stored = name, .title = title, .m = m};
+	const char *name = entry->stored;
 	struct json *line = NULL, *kept;
 
 	if (io_check_unchanged(temp, p->name, &p->st, e) == -1 ||
-	    (line = record_line(p, name, m, e)) == NULL ||
+	    (line = record_line(p, name, entry->m, e)) == NULL ||
 	    run_announce_kept(p->r, line, &kept, e) == -1)
 		return -1;
 	rc = io_link_or_copy(temp, p->name, a->folders[FOLDER_RAW], name, e);
 	if (rc == 0)
-		rc = entry_add(p->r, &entry, id, e);
+		rc = entry_add(p->r, entry, id, e);
 	if (rc == 0)
 		rc = io_unlink(temp, p->name, e);
 	if (rc == -1)
@@ -201,7 +199,7 @@ open_to_all(const struct part *p, struct err *e)
 }
 
 static int
-finish(struct take *t, struct part *p, const char *title, const struct audio_opts *o,
+finish(struct take *t, struct part *p, struct entry *entry, const struct audio_opts *o,
     struct measure *m, int64_t *id, struct err *e)
 {
 	char *name;
@@ -212,19 +210,22 @@ finish(struct take *t, struct part *p, const char *title, const struct audio_opt
 		return -1;
 	free(t->name);
 	t->name = name;
-	return record(p, name, title, m, id, e);
+	entry->path = entry->stored = name;
+	return record(p, entry, id, e);
 }
 
 int
-take_finish(struct take *t, struct run *r, const char *title, const struct audio_opts *o,
-    struct measure *m, int64_t *id, struct err *e)
+take_finish(struct take *t, struct run *r, const char *title, const struct provenance *provenance,
+    const struct audio_opts *o, struct measure *m, int64_t *id, struct err *e)
 {
 	struct part p = {.a = t->a, .r = r, .name = t->part, .fd = t->fd};
+	struct entry entry = {
+	    .folder = FOLDER_RAW, .title = title, .m = m, .provenance = provenance};
 	int rc;
 
 	*id = 0;
 	audio_measure_init(m);
-	rc = finish(t, &p, title, o, m, id, e);
+	rc = finish(t, &p, &entry, o, m, id, e);
 	let_go(t);
 	return rc;
 }
@@ -253,6 +254,20 @@ check_new(struct archive *a, const struct measure *m, struct err *e)
 		   : rc;
 }
 
+static int
+record_recovered(
+    const struct part *p, const char *name, const struct measure *m, int64_t *id, struct err *e)
+{
+	struct provenance origin;
+	struct json *details = provenance_recovered(&origin, m, p->name, e);
+	struct entry entry = {
+	    .folder = FOLDER_RAW, .path = name, .stored = name, .m = m, .provenance = &origin};
+	int rc = details == NULL ? -1 : record(p, &entry, id, e);
+
+	json_free(details);
+	return rc;
+}
+
 /* As it is: nothing in the file is to be rewritten. *damage is what was recorded with it. */
 static int
 recover_as_it_is(
@@ -269,7 +284,7 @@ recover_as_it_is(
 	if (measure(p, v->o, &m, e) == -1 || check_new(v->a, &m, e) == -1 ||
 	    (name = mend_part_name(v->a, p->name, e)) == NULL)
 		goto out;
-	rc = v->r == NULL ? 0 : record(p, name, NULL, &m, id, e);
+	rc = v->r == NULL ? 0 : record_recovered(p, name, &m, id, e);
 	if (*id != 0)
 		*damage = m.problem;
 out:

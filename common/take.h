@@ -6,9 +6,9 @@
  * file its name in raw/ and its rows; take_recover does so with every .part that nobody holds.
  *
  *	take_open(&t, a, start, "wav", bytes, e)
- *	  write to t.fd ...                           hours; a kill leaves the .part
- *	take_finish(&t, &r, title, &o, &m, &id, e)    inside a run
- *	take_close(&t)                                always
+ *	  write to t.fd ...                                 hours; a kill leaves the .part
+ *	take_finish(&t, &r, title, NULL, &o, &m, &id, e)    inside a run
+ *	take_close(&t)                                      always
  *
  * Finishing is one journal action, "record": the file gets its second name (a link; on another file
  * system a copy that was read back), the rows are committed, then the .part goes. A kill in between
@@ -25,6 +25,7 @@
 #include "archive.h"
 #include "audio.h"
 #include "err.h"
+#include "provenance.h"
 #include "run.h"
 
 struct take {
@@ -46,19 +47,20 @@ int take_open(struct take *t, struct archive *a, struct timespec start, const ch
  * The file is complete and its header true: what was reserved and not used is given back; fsync,
  * measured by one read (*m, the caller frees, also after -1), named, recorded. It becomes readable
  * to all (0644), as recordings that are added are. A name that was taken meanwhile is numbered:
- * t->name is that of the recording. 0 and *id; -1 and *e: the .part stays for take_recover, unless
- * *id is not 0: then the rows are there, and the .part goes with the next run. t->fd is closed in
- * each case.
+ * t->name is that of the recording. Its provenance may be NULL. 0 and *id; -1 and *e: the .part
+ * stays for take_recover, unless *id is not 0: then the rows are there, and the .part goes with the
+ * next run. t->fd is closed in each case.
  */
-int take_finish(struct take *t, struct run *r, const char *title, const struct audio_opts *o,
-    struct measure *m, int64_t *id, struct err *e);
+int take_finish(struct take *t, struct run *r, const char *title,
+    const struct provenance *provenance, const struct audio_opts *o, struct measure *m, int64_t *id,
+    struct err *e);
 /* Closes and frees; an empty .part is removed, one that holds something stays. */
 void take_close(struct take *t);
 
 /*
  * Every .part in temp that nobody holds, by name: its header is made true (rehead.h), and it
- * becomes a recording with the title NULL. One with a rebuilt header goes to backup/. Without r
- * (dry run) it is only told, with id 0, and nothing is changed.
+ * becomes a recording with the title NULL and a provenance that says so. One with a rebuilt header
+ * goes to backup/. Without r (dry run) it is only told, with id 0, and nothing is changed.
  *
  * Calls `tell` for each: with a problem and id 0 when it cannot be finished and stays (empty,
  * not_audio, duplicate, …); with both when it became a recording that is damaged. `tell` returns 0,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -53,9 +54,11 @@ static int output_errno;
 static void
 clear_progress(struct tool *t)
 {
+	flockfile(stderr);
 	if (t->drawn)
 		fputs("\r\033[K", stderr);
 	t->drawn = false;
+	funlockfile(stderr);
 }
 
 static void
@@ -63,6 +66,7 @@ say(struct tool *t, const char *item, const char *text)
 {
 	char name[4096];
 
+	flockfile(stderr);
 	clear_progress(t);
 	if (item != NULL) {
 		utf8_escape(name, sizeof name, item, strlen(item));
@@ -70,6 +74,7 @@ say(struct tool *t, const char *item, const char *text)
 	} else {
 		fprintf(stderr, "%s: %s\n", t->spec->name, text);
 	}
+	funlockfile(stderr);
 }
 
 void
@@ -99,9 +104,10 @@ print_option(const struct tool_option *o)
 		snprintf(left, sizeof left, "-%c, --%s%s%s", o->code, o->name,
 		    o->metavar ? "=" : "", o->metavar ? o->metavar : "");
 	else
-		snprintf(left, sizeof left, "    --%s%s%s", o->name, o->metavar ? "=" : "",
-		    o->metavar ? o->metavar : "");
-	printf("  %-26s %s\n", left, o->help);
+		snprintf(left, sizeof left, "    --%s%s%s", o->name,
+		    o->metavar != NULL && o->metavar[0] != '[' ? "=" : "",
+		    o->metavar != NULL ? o->metavar : "");
+	printf("  %-28s %s\n", left, o->help);
 }
 
 static void
@@ -113,7 +119,7 @@ print_usage(const struct tool_spec *s)
 		    s->commands[i].synopsis);
 	printf("\n%s\n\n", s->summary);
 	for (unsigned i = 0; i < s->n_commands; i++)
-		printf("  %-26s %s\n", s->commands[i].name, s->commands[i].help);
+		printf("  %-28s %s\n", s->commands[i].name, s->commands[i].help);
 	printf("\n");
 	for (unsigned i = 0; i < s->n_options; i++)
 		print_option(&s->options[i]);
@@ -228,8 +234,11 @@ option_tables(const struct tool_spec *s, char *letters, struct option *longs)
 			if (o->metavar != NULL)
 				*letters++ = ':';
 		}
-		longs[n++] = (struct option){
-		    o->name, o->metavar != NULL ? required_argument : no_argument, NULL, o->code};
+		longs[n++] = (struct option){o->name,
+		    o->metavar == NULL	   ? no_argument
+		    : o->metavar[0] == '[' ? optional_argument
+					   : required_argument,
+		    NULL, o->code};
 	}
 	*letters = '\0';
 }
@@ -553,19 +562,61 @@ draw(struct tool *t)
 	t->drawn = true;
 }
 
-void
-tool_idle(struct tool *t)
+bool
+tool_draws(const struct tool *t)
 {
-	int64_t now = clock_monotonic_ns();
-	bool wanted = t->progress == TOOL_PROGRESS_ALWAYS ||
-		      (t->progress == TOOL_PROGRESS_AUTO && !t->quiet && isatty(STDERR_FILENO));
+	return t->progress == TOOL_PROGRESS_ALWAYS ||
+	       (t->progress == TOOL_PROGRESS_AUTO && !t->quiet && isatty(STDERR_FILENO));
+}
 
+void
+tool_draw(struct tool *t, const char *line)
+{
+	flockfile(stderr);
+	fprintf(stderr, "\r%s\033[K", line);
+	fflush(stderr);
+	t->drawn = true;
+	funlockfile(stderr);
+}
+
+unsigned
+tool_columns(void)
+{
+	struct winsize w;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
+}
+
+/* The first of them that is set decides, as for setlocale. */
+bool
+tool_is_utf8(void)
+{
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+	const char *v;
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if ((v = getenv(names[i])) != NULL && v[0] != '\0')
+			return strcasestr(v, "utf-8") != NULL || strcasestr(v, "utf8") != NULL;
+	return false;
+}
+
+void
+tool_flush(void)
+{
 	/* Nobody reads on, or the disk is full: tool_finish tells which. */
 	if (output_errno == 0 && fflush(stdout) != 0) {
 		output_errno = errno;
 		atomic_store(&tool_stop, SIGPIPE);
 	}
-	if (wanted && now - t->started_ns > 500000000 && now - t->drawn_ns > 200000000) {
+}
+
+void
+tool_idle(struct tool *t)
+{
+	int64_t now = clock_monotonic_ns();
+
+	tool_flush();
+	if (tool_draws(t) && now - t->started_ns > 500000000 && now - t->drawn_ns > 200000000) {
 		draw(t);
 		t->drawn_ns = now;
 	}

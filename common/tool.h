@@ -36,7 +36,7 @@ struct tool_command {
 struct tool_option {
 	int code; /* its letter, or a number above 255 */
 	const char *name;
-	const char *metavar; /* NULL: takes no argument */
+	const char *metavar; /* NULL: takes no argument; "[=X]": may take one (long only) */
 	unsigned commands;   /* 1u << index, or-ed */
 	const char *help;
 };
@@ -110,6 +110,14 @@ void tool_tell(struct tool *t, const char *item, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* For struct work's idle: writes out what is buffered and draws the progress. */
 void tool_idle(struct tool *t);
+/* Writes out what is buffered. */
+void tool_flush(void);
+/* Whether progress is to be drawn; then, a line of the tool's own in its place. */
+bool tool_draws(const struct tool *t);
+void tool_draw(struct tool *t, const char *line);
+/* What the terminal on stderr has: its columns (80 when it is none), and UTF-8 by the locale. */
+unsigned tool_columns(void);
+bool tool_is_utf8(void);
 /* True when the path belongs to --shard I/N. */
 bool tool_in_shard(const struct tool *t, const char *path, size_t len);
 

@@ -154,8 +154,8 @@ _rectools()
 		return
 		;;
 	--sort)
-		keys='id path filename stored_filename title status sync_status created_at size_bytes mtime container
-		    codec mime_type sample_rate_hz channels bits_per_sample frames duration_s bit_rate_bps xxh3_128
+		keys='id path filename stored_filename title status sync_status created_at started_at size_bytes mtime
+		    container codec mime_type sample_rate_hz channels bits_per_sample frames duration_s bit_rate_bps xxh3_128
 		    sha256 audio_xxh3_128 peak_dbfs true_peak_dbtp rms_dbfs loudness_lufs loudness_range_lu
 		    clipped_frames leading_silence_s trailing_silence_s quality tags prober problem'
 		# The last key of the list; "-" before it turns the order.

@@ -40,8 +40,12 @@ SELECT count(*), count(m.prober), count(m.problem_code) FROM rec_app r
 -- name: record_by_id
 SELECT * FROM recording WHERE id = ?1
 
--- name: provenance_by_id
+-- name: measured_by_id
 SELECT run, prober, seen_size_bytes, seen_mtime FROM rec_m WHERE recording_id = ?1
+
+-- name: provenance_by_id
+SELECT p.tool, p.started_at, p.details
+	FROM rec_app r JOIN rec_p p ON p.recording_id = r.id AND p.stored_filename = r.stored_filename WHERE r.id = ?1
 
 -- name: jobs_by_path
 SELECT id, status, attempts, created_iso, last_error, drive_file_id FROM main.jobs WHERE file_path = ?1 OR file_path = ?2 ORDER BY created_iso, id
@@ -72,7 +76,7 @@ SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name GLOB 'rec_*' O
 
 -- name: count_toolkit
 SELECT (SELECT count(*) FROM main.rec_measurements) + (SELECT count(*) FROM main.rec_tags)
-	+ (SELECT count(*) FROM main.rec_volumes)
+	+ (SELECT count(*) FROM main.rec_volumes) + (SELECT count(*) FROM rec_p)
 
 -- name: next_id
 SELECT coalesce(max(id), 0) + 1 FROM main.recordings

@@ -32,6 +32,13 @@ CREATE TEMP VIEW rec_f AS SELECT * FROM main.rec_fixity;
 CREATE TEMP VIEW rec_f AS SELECT NULL AS recording_id, NULL AS stored_filename, NULL AS checked_at, NULL AS verdict,
 	NULL AS message, NULL AS size_bytes, NULL AS mtime, NULL AS xxh3_128, NULL AS piece_bytes, NULL AS pieces WHERE 0;
 
+-- name: view_provenance_present
+CREATE TEMP VIEW rec_p AS SELECT * FROM main.rec_provenance;
+
+-- name: view_provenance_absent
+CREATE TEMP VIEW rec_p AS SELECT NULL AS recording_id, NULL AS stored_filename, NULL AS tool, NULL AS started_at,
+	NULL AS details WHERE 0;
+
 -- Two quoted folder paths (raw, edited) are put in for %1$s and %2$s.
 -- name: view_recording
 CREATE TEMP VIEW recording AS SELECT
@@ -45,6 +52,7 @@ CREATE TEMP VIEW recording AS SELECT
 	coalesce(r.sync_status, 'unsynced') AS sync_status,
 	CASE WHEN r.created_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]*'
 		THEN replace(r.created_at, ' ', 'T') || 'Z' END AS created_at,
+	p.started_at AS started_at,
 	coalesce(m.size_bytes, r.filesize_bytes) AS size_bytes,
 	m.mtime AS mtime,
 	m.container AS container,
@@ -73,11 +81,13 @@ CREATE TEMP VIEW recording AS SELECT
 	CASE WHEN m.problem_code IS NOT NULL
 		THEN json_object('code', m.problem_code, 'message', m.problem_message) END AS problem
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
+	LEFT JOIN rec_p p ON p.recording_id = r.id AND p.stored_filename = r.stored_filename
 	LEFT JOIN rec_said t ON t.recording_id = r.id;
 
 -- name: drop_views
 DROP VIEW IF EXISTS temp.recording;
 DROP VIEW IF EXISTS temp.rec_said;
+DROP VIEW IF EXISTS temp.rec_p;
 DROP VIEW IF EXISTS temp.rec_f;
 DROP VIEW IF EXISTS temp.rec_m;
 DROP VIEW IF EXISTS temp.rec_app;

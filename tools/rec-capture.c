@@ -2,6 +2,7 @@
  * rec-capture: records from a device or a pipe into the archive, so that nothing that was heard is
  * lost. See rec-capture(1).
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "archive.h"
 #include "capture.h"
+#include "clock.h"
 #include "device.h"
 #include "edit.h"
 #include "encoder.h"
@@ -16,11 +18,16 @@
 #include "mem.h"
 #include "pcm.h"
 #include "quantity.h"
+#include "recovery.h"
 #include "tool.h"
 #include "volume.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define SMALLEST_PART (UINT64_C(32) << 10)
+#define PAUSE "2s"
+#define PRE_ROLL_TIME "1s"
+#define PRE_ROLL_MAX_S 600
+#define HANG_TIME "3s"
 
 struct opts {
 	const char *device;	/* -d */
@@ -32,19 +39,47 @@ struct opts {
 	const char *title;	/* --title */
 	const char *split_time; /* --split-time */
 	uint64_t split_bytes;	/* --split-size */
+	const char *split_at;	/* --split-at */
+	bool split_silence;	/* --split-silence */
+	const char *pause;	/* its argument, or NULL */
+	bool voice;		/* --voice */
+	const char *threshold;	/* --threshold */
+	const char *hysteresis; /* --hysteresis */
+	const char *pre_roll;	/* --pre-roll */
+	const char *hang;	/* --hang */
+	const char *until;	/* --until */
+	bool reconnect;		/* --reconnect */
 	bool fill;		/* --fill */
 	bool events;		/* --events */
 	const char *raw;	/* --raw */
 };
 
 enum { RECORD, DEVICES, RECOVER };
-enum { TITLE = 256, SPLIT_TIME, SPLIT_SIZE, FILL, EVENTS, RAW };
+enum {
+	TITLE = 256,
+	SPLIT_TIME,
+	SPLIT_SIZE,
+	SPLIT_AT,
+	SPLIT_SILENCE,
+	VOICE,
+	THRESHOLD,
+	HYSTERESIS,
+	PRE_ROLL,
+	HANG,
+	UNTIL,
+	RECONNECT,
+	FILL,
+	EVENTS,
+	RAW
+};
 
 static const struct tool_command commands[] = {
     {"record",
 	"[--device=DEVICE] [--format=FORMAT] [--rate=HZ] [--channels=N] [--bits=BITS] "
-	"[--time=TIME] [--title=TITLE] [--split-time=TIME] [--split-size=SIZE] [--fill] "
-	"[--events] [--raw=FORMAT] [-]",
+	"[--time=TIME] [--until=TIME] [--title=TITLE] [--split-time=TIME] [--split-size=SIZE] "
+	"[--split-at=WHEN] [--split-silence[=TIME]] [--voice] [--threshold=DBFS] "
+	"[--hysteresis=DB] [--pre-roll=TIME] [--hang=TIME] [--reconnect] [--fill] [--events] "
+	"[--raw=FORMAT] [-]",
 	"record until the end of the input, the time, or a signal"},
     {"devices", "", "the devices that can be recorded from, a record each"},
     {"recover", "", "finish what a crash left in temp, a record each"},
@@ -57,9 +92,18 @@ static const struct tool_option options[] = {
     {'c', "channels", "N", 1u << RECORD, "channels (AUDIO_CHANNELS)"},
     {'b', "bits", "BITS", 1u << RECORD, "16, 24, 32 or f32 (16; of --raw what it has)"},
     {'t', "time", "TIME", 1u << RECORD, "record so long: 90, 1:30, 1h30m, 48000f"},
+    {UNTIL, "until", "TIME", 1u << RECORD, "record until 18:30 here, or 2026-05-01T16:30:00Z"},
     {TITLE, "title", "TITLE", 1u << RECORD, "title of the recording"},
     {SPLIT_TIME, "split-time", "TIME", 1u << RECORD, "a new recording each time, gapless"},
     {SPLIT_SIZE, "split-size", "SIZE", 1u << RECORD, "a new recording before it grows larger"},
+    {SPLIT_AT, "split-at", "WHEN", 1u << RECORD, "a new one each minute, hour, day, 15m, in UTC"},
+    {SPLIT_SILENCE, "split-silence", "[=TIME]", 1u << RECORD, "a new one in pauses (2s)"},
+    {VOICE, "voice", NULL, 1u << RECORD, "record only while there is sound"},
+    {THRESHOLD, "threshold", "DBFS", 1u << RECORD, "peaks of that level are sound (-40)"},
+    {HYSTERESIS, "hysteresis", "DB", 1u << RECORD, "--voice: so much less is still sound (6)"},
+    {PRE_ROLL, "pre-roll", "TIME", 1u << RECORD, "--voice: also what was before the sound (1s)"},
+    {HANG, "hang", "TIME", 1u << RECORD, "--voice: also what is behind it (3s)"},
+    {RECONNECT, "reconnect", NULL, 1u << RECORD, "wait for a device that is lost, and go on"},
     {FILL, "fill", NULL, 1u << RECORD, "silence in the place of what the device lost"},
     {EVENTS, "events", NULL, 1u << RECORD, "tell what happens as JSON lines on stderr"},
     {RAW, "raw", "FORMAT", 1u << RECORD, "samples of stdin: s16le s24le s32le f32le ... u8"},
@@ -119,6 +163,34 @@ set_option(void *arg, int code, const char *value, struct err *e)
 		if ((rc = quantity_size(value, &o->split_bytes, e)) == -1)
 			err_prefix(e, "--split-size");
 		break;
+	case SPLIT_AT:
+		o->split_at = value;
+		break;
+	case SPLIT_SILENCE:
+		o->split_silence = true;
+		o->pause = value;
+		break;
+	case VOICE:
+		o->voice = true;
+		break;
+	case THRESHOLD:
+		o->threshold = value;
+		break;
+	case HYSTERESIS:
+		o->hysteresis = value;
+		break;
+	case PRE_ROLL:
+		o->pre_roll = value;
+		break;
+	case HANG:
+		o->hang = value;
+		break;
+	case UNTIL:
+		o->until = value;
+		break;
+	case RECONNECT:
+		o->reconnect = true;
+		break;
 	case FILL:
 		o->fill = true;
 		break;
@@ -165,26 +237,118 @@ frames_of(const char *name, const char *text, unsigned rate_hz, uint64_t *frames
 	return 0;
 }
 
-/* Everything that the options and the configuration say, before any file or device is touched. */
+/* A level or a difference of levels in dB, within bounds; `usual` without a text. */
 static int
-plan(struct tool *t, const struct opts *o, struct capture *c, struct err *e)
+decibels(const char *name, const char *text, double lo, double hi, double usual, double *out,
+    struct err *e)
 {
-	const struct config *cf = c->a->config;
-	struct encoder_opts *n = &c->encoder;
-	uint64_t limit = (uint64_t)config_int(cf, CONFIG_MAX_SIZE_MB) * MIB;
-	bool dash = t->n_operands == 1 && strcmp(t->operands[0], "-") == 0;
-	int format;
+	char *end;
 
-	if (t->n_operands > 0 && !dash)
+	*out = usual;
+	if (text == NULL)
+		return 0;
+	*out = strtod(text, &end);
+	if (end == text || *end != '\0' || !(*out >= lo && *out <= hi))
+		return err_set(
+		    e, ERR_USAGE, NULL, "%s %s: it is a number from %g to %g", name, text, lo, hi);
+	return 0;
+}
+
+static double
+magnitude(double dbfs)
+{
+	return pow(10, dbfs / 20);
+}
+
+static int
+plan_until(const char *text, struct timespec *until, struct err *e)
+{
+	struct timespec now = clock_now();
+
+	if (text == NULL)
+		return 0;
+	if (!clock_next(text, now, until) && !clock_parse(text, until))
 		return err_set(e, ERR_USAGE, NULL,
-		    "\"%s\": record takes \"-\" (with --raw) or nothing",
-		    t->operands[t->n_operands - 1]);
-	if (dash != (o->raw != NULL))
+		    "--until %s: it is a time here such as 18:30 or 18:30:00, or one in UTC such "
+		    "as "
+		    "2026-05-01T16:30:00Z",
+		    text);
+	if (until->tv_sec <= now.tv_sec)
+		return err_set(e, ERR_USAGE, NULL, "--until %s: it is over", text);
+	return 0;
+}
+
+/* What ends a part, and the recording. */
+static int
+plan_ends(const struct opts *o, const struct config *cf, struct capture *c, struct err *e)
+{
+	const struct encoder_opts *n = &c->encoder;
+	struct splitter *s = &c->splitter;
+	uint64_t limit = (uint64_t)config_int(cf, CONFIG_MAX_SIZE_MB) * MIB;
+
+	s->kept = n->kept;
+	s->channels = n->channels;
+	s->rate_hz = n->rate_hz;
+	if (frames_of("-t", o->time, n->rate_hz, &c->max_frames, e) == -1 ||
+	    plan_until(o->until, &c->until, e) == -1 ||
+	    frames_of("--split-time", o->split_time, n->rate_hz, &s->every_frames, e) == -1)
+		return -1;
+	if (o->split_at != NULL && splitter_clock(o->split_at, &s->clock_s, e) == -1)
+		return err_prefix(e, "--split-at");
+	if (o->split_silence && frames_of("--split-silence", o->pause != NULL ? o->pause : PAUSE,
+				    n->rate_hz, &s->pause_frames, e) == -1)
+		return -1;
+	c->max_bytes = o->split_bytes != 0 && o->split_bytes < limit ? o->split_bytes : limit;
+	if (c->max_bytes < SMALLEST_PART + 2 * encoder_margin(n->format))
+		return err_set(e, ERR_USAGE, NULL, "--split-size: a part has at least %llu KiB",
+		    (unsigned long long)(SMALLEST_PART + 2 * encoder_margin(n->format)) / 1024);
+	return 0;
+}
+
+/* What is sound and what is not. */
+static int
+plan_voice(const struct opts *o, struct capture *c, struct err *e)
+{
+	struct gate_opts *g = &c->gate;
+	double threshold, hysteresis;
+
+	if (!o->voice && (o->hysteresis != NULL || o->pre_roll != NULL || o->hang != NULL))
 		return err_set(e, ERR_USAGE, NULL,
-		    dash ? "\"-\" records raw samples from standard input: say which with --raw"
-			 : "--raw is about standard input: name it with \"-\"");
-	if ((format = encoder_format(
-		 o->format != NULL ? o->format : config_str(cf, CONFIG_FORMAT), e)) == -1)
+		    "--hysteresis, --pre-roll and --hang are about --voice: give it, too");
+	if (!o->voice && !o->split_silence && o->threshold != NULL)
+		return err_set(e, ERR_USAGE, NULL,
+		    "--threshold is about --voice or --split-silence: give one of them, too");
+	if (decibels("--threshold", o->threshold, -140, 0, -40, &threshold, e) == -1 ||
+	    decibels("--hysteresis", o->hysteresis, 0, 40, 6, &hysteresis, e) == -1)
+		return -1;
+	c->splitter.pause_magnitude = magnitude(threshold);
+	c->voice = o->voice;
+	if (!o->voice)
+		return 0;
+	g->kept = c->encoder.kept;
+	g->channels = c->encoder.channels;
+	g->open_magnitude = magnitude(threshold);
+	g->close_magnitude = magnitude(threshold - hysteresis);
+	if (o->pre_roll == NULL || strcmp(o->pre_roll, "0") != 0)
+		if (frames_of("--pre-roll", o->pre_roll != NULL ? o->pre_roll : PRE_ROLL_TIME,
+			c->encoder.rate_hz, &g->pre_frames, e) == -1)
+			return -1;
+	if (g->pre_frames > (uint64_t)PRE_ROLL_MAX_S * c->encoder.rate_hz)
+		return err_set(e, ERR_USAGE, NULL,
+		    "--pre-roll %s: it is held in memory, at most %d s", o->pre_roll,
+		    PRE_ROLL_MAX_S);
+	return frames_of("--hang", o->hang != NULL ? o->hang : HANG_TIME, c->encoder.rate_hz,
+	    &g->hang_frames, e);
+}
+
+static int
+plan_format(const struct opts *o, const struct config *cf, struct capture *c, struct err *e)
+{
+	struct encoder_opts *n = &c->encoder;
+	int format =
+	    encoder_format(o->format != NULL ? o->format : config_str(cf, CONFIG_FORMAT), e);
+
+	if (format == -1)
 		return -1;
 	n->format = (enum encoder_format)format;
 	n->rate_hz = (unsigned)(o->rate_hz > 0 ? o->rate_hz : config_int(cf, CONFIG_SAMPLE_RATE));
@@ -196,18 +360,36 @@ plan(struct tool *t, const struct opts *o, struct capture *c, struct err *e)
 		n->kept = pcm_keep(c->in);
 	}
 	if ((o->bits != NULL && parse_bits(o->bits, &n->kept, e) == -1) ||
-	    (c->in != NULL && pcm_check(c->in, &n->kept, e) == -1) || encoder_check(n, e) == -1 ||
-	    frames_of("-t", o->time, n->rate_hz, &c->max_frames, e) == -1 ||
-	    frames_of("--split-time", o->split_time, n->rate_hz, &c->split_frames, e) == -1)
+	    (c->in != NULL && pcm_check(c->in, &n->kept, e) == -1))
+		return -1;
+	return encoder_check(n, e);
+}
+
+/* Everything that the options and the configuration say, before any file or device is touched. */
+static int
+plan(struct tool *t, const struct opts *o, struct capture *c, struct err *e)
+{
+	struct encoder_opts *n = &c->encoder;
+	bool dash = t->n_operands == 1 && strcmp(t->operands[0], "-") == 0;
+
+	if (t->n_operands > 0 && !dash)
+		return err_set(e, ERR_USAGE, NULL,
+		    "\"%s\": record takes \"-\" (with --raw) or nothing",
+		    t->operands[t->n_operands - 1]);
+	if (dash != (o->raw != NULL))
+		return err_set(e, ERR_USAGE, NULL,
+		    dash ? "\"-\" records raw samples from standard input: say which with --raw"
+			 : "--raw is about standard input: name it with \"-\"");
+	if (dash && o->reconnect)
+		return err_set(e, ERR_USAGE, NULL,
+		    "--reconnect is about a device, and standard input cannot come back");
+	if (plan_format(o, c->a->config, c, e) == -1 || plan_ends(o, c->a->config, c, e) == -1 ||
+	    plan_voice(o, c, e) == -1)
 		return -1;
 	if (o->title != NULL && edit_check_title(o->title, e) == -1)
 		return -1;
 	n->title = c->title = o->title;
 	n->source = o->raw != NULL ? "stdin" : o->device;
-	c->split_bytes = o->split_bytes != 0 && o->split_bytes < limit ? o->split_bytes : limit;
-	if (c->split_bytes < SMALLEST_PART + 2 * encoder_margin(n->format))
-		return err_set(e, ERR_USAGE, NULL, "--split-size: a part has at least %llu KiB",
-		    (unsigned long long)(SMALLEST_PART + 2 * encoder_margin(n->format)) / 1024);
 	return 0;
 }
 
@@ -222,8 +404,8 @@ preflight(struct capture *c, struct err *e)
 	    archive_need_folder(c->a, FOLDER_TEMP, e) == -1 ||
 	    archive_need_folder(c->a, FOLDER_RAW, e) == -1)
 		return -1;
-	if (!mem_mul(c->max_frames, frame_bytes, &bytes) || bytes > c->split_bytes)
-		bytes = c->split_bytes * (c->max_frames != 0);
+	if (!mem_mul(c->max_frames, frame_bytes, &bytes) || bytes > c->max_bytes)
+		bytes = c->max_bytes * (c->max_frames != 0);
 	if (archive_preflight(c->writer, FOLDER_TEMP, bytes, e) == -1) {
 		e->class = ERR_SYSTEM;
 		return -1;
@@ -240,7 +422,7 @@ record_from(struct tool *t, const struct opts *o, struct capture *c, struct err 
 	    .bits = c->encoder.kept.bits,
 	    .is_float = c->encoder.kept.is_float};
 	struct device *device = NULL;
-	struct intake *in = NULL;
+	struct intake *in;
 	int rc = -1;
 
 	if (o->raw == NULL) {
@@ -249,16 +431,17 @@ record_from(struct tool *t, const struct opts *o, struct capture *c, struct err 
 			return -1;
 		}
 		c->in = device_format(device);
+		c->reconnect = o->reconnect ? &d : NULL;
 	}
-	if (t->dry_run)
-		rc = 0;
-	else if (capture_recover(t, c->writer, false, false, e) == 0 &&
-		 (in = device != NULL ? intake_device(device, &d, &tool_stop, e)
-				      : intake_pipe(STDIN_FILENO, c->in, c->encoder.rate_hz,
-					    c->encoder.channels, &tool_stop, e)) != NULL)
+	if (t->dry_run || recovery_run(t, c->writer, false, false, e) == -1) {
+		device_close(device);
+		return t->dry_run ? 0 : -1;
+	}
+	in = device != NULL ? intake_device(device, &d, &tool_stop, e)
+			    : intake_pipe(STDIN_FILENO, c->in, c->encoder.rate_hz,
+				  c->encoder.channels, &tool_stop, e);
+	if (in != NULL)
 		rc = capture_run(c, in, e);
-	intake_close(in);
-	device_close(device);
 	return rc;
 }
 
@@ -324,7 +507,7 @@ recover(struct tool *t, struct opts *o, struct err *e)
 	    archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	if (volume_check(&a, e) == 0)
-		rc = capture_recover(t, &a, t->dry_run, true, e);
+		rc = recovery_run(t, &a, t->dry_run, true, e);
 	archive_close(&a);
 	return rc;
 }

@@ -121,7 +121,7 @@ offers "no run without --undo" "" "$TMP/fake/rec-health" -C /srv repair ""
 # Every sort key that is offered is one.
 keys=$(complete_words rec-meta list --sort "")
 if root=$(archive 0002) || { "$TOP/tests/data/make-archive" "$TMP/made" && root=$TMP/made; }; then
-	is "all keys are offered" "$(wc -w <<<"$keys" | tr -d ' ')" 34
+	is "all keys are offered" "$(wc -w <<<"$keys" | tr -d ' ')" 35
 	quiet_ok "every key that is offered sorts" rec-meta -C "$root" list --limit 0 --sort "${keys// /,}"
 	offers "no runs, nothing to roll back" "" rec-migrate -C "$root" rollback ""
 	rec-meta -C "$root" set 1 title=One >/dev/null

@@ -141,10 +141,10 @@ status "list exits 0" 0
 is "list leaves deleted ones out" "$(jq .id "$out" | tr '\n' ' ')" "1 2 4 5 6 "
 meta list --all
 is "--all does not" "$(jq .id "$out" | tr '\n' ' ')" "1 2 3 4 5 6 "
-is "a recording has every key" "$(jq -c 'keys | length' "$out" | sort -u)" 33
+is "a recording has every key" "$(jq -c 'keys | length' "$out" | sort -u)" 34
 is "no status is active" "$(jq -r 'select(.id == 4) | .status' "$out")" active
 is "times are RFC 3339" "$(jq -r 'select(.id == 4) | .created_at' "$out")" 2025-09-04T10:00:00Z
-is "values are those of probe" "$(jq -S -c 'select(.filename == "tone.wav") | del(.id, .path, .filename, .stored_filename, .title, .status, .sync_status, .created_at)' "$out")" \
+is "values are those of probe" "$(jq -S -c 'select(.filename == "tone.wav") | del(.id, .path, .filename, .stored_filename, .title, .status, .sync_status, .created_at, .started_at)' "$out")" \
     "$(jq -S -c 'select(.path == "tone.wav") | del(.path)' probed)"
 list_is()
 {

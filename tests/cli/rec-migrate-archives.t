@@ -90,7 +90,7 @@ ORM='recordings.id AS recordings_id, recordings.filename AS recordings_filename,
 
 one_archive()
 {
-	local shape=$1 root db before_old before_files before_db names n first_runs
+	local shape=$1 root db before_old before_files before_db names n first_runs version
 
 	root=$(archive "$shape") || { skip "$shape" "no archive"; return; }
 	db=$root/db/app.db
@@ -196,6 +196,25 @@ one_archive()
 	jq_is "$shape: the run is told as rolled back" .state rolled_back
 	quiet_ok "$shape: a rolled back archive can be applied again" bash -c 'rec-migrate -q -C "$1" apply >/dev/null; [ $? = 1 ]' - "$root"
 	same_catalogue "$shape: with the same result" "$root"
+
+	# ---- older versions of the toolkit's tables
+	for version in 1 2; do
+		sql "$db" "DROP TABLE rec_provenance; DELETE FROM rec_schema WHERE version > $version"
+		[ $version = 2 ] || sql "$db" "DROP TABLE rec_fixity; DROP TABLE rec_fixity_pass"
+		is "$shape: version $version is read as it is" "$(rec-meta -q -C "$root" list | jq -c '[has("started_at"), .started_at]' | sort -u)" '[true,null]'
+		run rec-meta -q -C "$root" set 1 title=Later
+		status "$shape: the next run brings version $version up to date" 0
+		is "$shape: with every table" "$(sql "$db" "SELECT max(version), (SELECT count(*) FROM rec_provenance), (SELECT count(*) FROM rec_fixity) FROM rec_schema")" "3|0|0"
+		rec-migrate -q -C "$root" rollback >/dev/null
+		same_catalogue "$shape: taken back, it is as version $version with the new tables" "$root"
+	done
+	sql "$db" "DROP TABLE rec_provenance; DELETE FROM rec_schema WHERE version > 2"
+	rec-meta -q -C "$root" set 1 title=Later >/dev/null
+	for i in 1 2; do
+		rec-migrate -q -C "$root" rollback >/dev/null
+	done
+	is "$shape: with all runs taken back, an upgraded one is as before" "$(dump_old "$db")" "$before_old"
+	is "$shape: without a table of the toolkit" "$(sql "$db" "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'rec_*'")" 0
 
 	# ---- the other ways to the same catalogue
 	rm -rf "$root/db" && cp -a saved-db "$root/db"

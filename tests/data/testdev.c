@@ -5,8 +5,9 @@
  *
  * speed is a factor of real time, 0 (the default) runs as fast as it is read. At frame overrun_at
  * it stalls, and overrun_frames (of the file) later it reports an overrun once; at lost_at it is
- * gone. Both when all frames before have been read. Behind the end of the file nothing comes any
- * more. A paced device that nobody reads overruns its buffer of 64 KiB as a card does.
+ * gone, and makes the file `gone`; as long as this is there, it cannot be opened. Both when all
+ * frames before have been read. Behind the end of the file nothing comes any more. A paced device
+ * that nobody reads overruns its buffer of 64 KiB as a card does.
  *
  * Three things that ioplug wants: a lost device says so by its state and never by a negative
  * pointer, which is an overrun; its poll reports an error then; a free run moves on by less than a
@@ -40,6 +41,7 @@ struct rectest {
 	long ready;  /* frames before this one may be read */
 	long next;   /* the next one to be read */
 	int64_t start_ns;
+	char *gone; /* owned; NULL: none */
 };
 
 static int64_t
@@ -61,6 +63,15 @@ position(const struct rectest *r)
 	       (long)((double)(now_ns() - r->start_ns) * 1e-9 * r->speed * (double)r->rate);
 }
 
+static void
+make_gone(const struct rectest *r)
+{
+	int fd = r->gone != NULL ? open(r->gone, O_CREAT | O_CLOEXEC, 0600) : -1;
+
+	if (fd != -1)
+		close(fd);
+}
+
 static snd_pcm_sframes_t
 rectest_pointer(snd_pcm_ioplug_t *io)
 {
@@ -79,6 +90,7 @@ rectest_pointer(snd_pcm_ioplug_t *io)
 		return -EPIPE;
 	}
 	if (r->next == r->lost_at) {
+		make_gone(r);
 		snd_pcm_ioplug_set_state(io, SND_PCM_STATE_DISCONNECTED);
 		goto out;
 	}
@@ -157,6 +169,7 @@ rectest_close(snd_pcm_ioplug_t *io)
 
 	close(r->fd);
 	close(r->timer);
+	free(r->gone);
 	free(r);
 	return 0;
 }
@@ -177,6 +190,8 @@ open_files(struct rectest *r, const char *file)
 	struct itimerspec every = {.it_interval.tv_nsec = POLL_NS, .it_value.tv_nsec = POLL_NS};
 	struct stat st;
 
+	if (r->gone != NULL && access(r->gone, F_OK) == 0)
+		return -ENODEV;
 	r->fd = open(file, O_RDONLY | O_CLOEXEC);
 	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (r->fd == -1 || r->timer == -1 || fstat(r->fd, &st) == -1 ||
@@ -208,7 +223,8 @@ allow(struct rectest *r, snd_pcm_format_t format)
 
 /* A key of the device in the configuration; -EINVAL when it is none or has another type. */
 static int
-set_key(struct rectest *r, snd_config_t *key, const char **file, const char **format)
+set_key(
+    struct rectest *r, snd_config_t *key, const char **file, const char **format, const char **gone)
 {
 	const struct {
 		const char *id;
@@ -217,6 +233,7 @@ set_key(struct rectest *r, snd_config_t *key, const char **file, const char **fo
 	} keys[] = {
 	    {"file", .text = file},
 	    {"format", .text = format},
+	    {"gone", .text = gone},
 	    {"rate", .number = &r->rate},
 	    {"channels", .number = &r->channels},
 	    {"overrun_at", .number = &r->overrun_at},
@@ -240,7 +257,7 @@ set_key(struct rectest *r, snd_config_t *key, const char **file, const char **fo
 SND_PCM_PLUGIN_DEFINE_FUNC(rectest)
 {
 	struct rectest *r = calloc(1, sizeof *r);
-	const char *file = "/dev/null", *format = "S16_LE";
+	const char *file = "/dev/null", *format = "S16_LE", *gone = NULL;
 	snd_config_iterator_t i, next;
 	int err = 0;
 
@@ -252,9 +269,12 @@ SND_PCM_PLUGIN_DEFINE_FUNC(rectest)
 	r->channels = 2;
 	r->overrun_at = r->lost_at = -1;
 	snd_config_for_each(i, next, conf) if (err == 0) err =
-	    set_key(r, snd_config_iterator_entry(i), &file, &format);
+	    set_key(r, snd_config_iterator_entry(i), &file, &format, &gone);
 	r->frame_bytes = (unsigned)r->channels *
 			 (unsigned)snd_pcm_format_physical_width(snd_pcm_format_value(format)) / 8;
+	/* The configuration may be read anew, and its strings go. */
+	if (err >= 0 && gone != NULL && (r->gone = strdup(gone)) == NULL)
+		err = -ENOMEM;
 	if (err < 0 || (err = open_files(r, file)) < 0)
 		goto fail;
 	r->io = (snd_pcm_ioplug_t){.version = SND_PCM_IOPLUG_VERSION,
@@ -275,6 +295,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(rectest)
 fail:
 	close(r->fd);
 	close(r->timer);
+	free(r->gone);
 	free(r);
 	return err;
 }

@@ -20,7 +20,7 @@ masked()
 	sed -E -e 's/[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{8}/RUN/g' \
 	    -e "s/'20(2[6-9]|[3-9][0-9])-[^']*'/WHEN/g" \
 	    -e "s/^(INSERT INTO rec_volumes VALUES\([12],'[a-z]*',).*/\1ITS IDENTITY);/" \
-	    -e '/^INSERT INTO (recordings|rec_measurements|rec_tags) VALUES\([1-9][0-9]/d' "$@"
+	    -e '/^INSERT INTO (recordings|rec_measurements|rec_tags|rec_provenance) VALUES\([1-9][0-9]/d' "$@"
 }
 
 # decode FILE: its samples; the name may end in .part

@@ -19,6 +19,7 @@ static int
 record(struct archive *a, struct buf *sound, struct err *e)
 {
 	struct timespec start = {.tv_sec = 1757066400}; /* 2025-09-05 10:00:00 */
+	struct provenance origin = {.tool = "take-driver", .started = start};
 	struct run r = {0};
 	struct take t;
 	struct measure m;
@@ -31,7 +32,7 @@ record(struct archive *a, struct buf *sound, struct err *e)
 	audio_measure_init(&m);
 	if ((rc = io_write(t.fd, sound->data, sound->len, e)) == 0 &&
 	    (rc = run_open(&r, a, "capture", e)) == 0) {
-		if ((rc = take_finish(&t, &r, NULL, &opts, &m, &id, e)) == 0)
+		if ((rc = take_finish(&t, &r, NULL, &origin, &opts, &m, &id, e)) == 0)
 			rc = run_end(&r, 0, e);
 		else if (e->class == ERR_ITEM)
 			run_end(&r, 1, &ignored);

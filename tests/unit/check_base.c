@@ -316,6 +316,9 @@ START_TEST(times_are_written_in_utc_in_the_three_forms)
 	tzset();
 	ck_assert_str_eq(clock_rfc3339(t, s), "2025-09-05T10:00:00.123456789Z");
 	ck_assert_str_eq(clock_rfc3339(whole, s), "2025-09-05T10:00:00Z");
+	ck_assert_str_eq(clock_micro(t, s), "2025-09-05T10:00:00.123456Z");
+	ck_assert_str_eq(clock_micro(whole, s), "2025-09-05T10:00:00.000000Z");
+	ck_assert(clock_is_rfc3339(s));
 	ck_assert_str_eq(clock_column(t, s), "2025-09-05 10:00:00.123456");
 	ck_assert_str_eq(clock_column(whole, s), "2025-09-05 10:00:00.000000");
 	ck_assert_str_eq(clock_compact(t, s), "20250905T100000Z");

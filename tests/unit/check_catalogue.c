@@ -236,6 +236,7 @@ START_TEST(every_shape_reads_as_recordings_and_can_be_migrated)
 		ck_assert_str_eq(json_get_str(rec, "status"), "active");
 		ck_assert_str_eq(json_get_str(rec, "sync_status"), "unsynced");
 		ck_assert_str_eq(json_get_str(rec, "created_at"), "2025-09-05T10:00:00.123456Z");
+		ck_assert_int_eq(json_kind(json_get(rec, "started_at")), JSON_KIND_NULL);
 		ck_assert_int_eq(json_kind(json_get(rec, "sha256")), JSON_KIND_NULL);
 		json_free(rec);
 		ck_assert_int_eq(catalogue_record(c, 8, &rec, &e), 0);
@@ -821,6 +822,7 @@ START_TEST(text_of_the_application_that_is_not_utf8_can_be_shown)
 	ck_assert_str_eq(bytes, "a\xff");
 	free(bytes);
 	ck_assert_msg(catalogue_put_history(c, 1, rec, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(json_kind(json_get(rec, "provenance")), JSON_KIND_NULL);
 	json_free(rec);
 	ck_assert_msg(catalogue_record(c, 2, &rec, &e) == 1, "%s", e.text);
 	ck_assert_msg(catalogue_put_history(c, 2, rec, &e) == 0, "%s", e.text);
@@ -1053,7 +1055,7 @@ END_TEST
 START_TEST(no_look_up_scans_the_measurements)
 {
 	const char *const statements[] = {sql_record_by_id, sql_rows_page, sql_id_by_measured_name,
-	    sql_id_by_measured_sha256, sql_provenance_by_id};
+	    sql_id_by_measured_sha256, sql_measured_by_id, sql_provenance_by_id};
 	char *view;
 	sqlite3 *db;
 
@@ -1066,6 +1068,8 @@ START_TEST(no_look_up_scans_the_measurements)
 	ck_assert_int_eq(sqlite3_exec(db, sql_view_app_current, NULL, NULL, NULL), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, sql_view_toolkit_present, NULL, NULL, NULL), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, sql_view_fixity_present, NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(
+	    sqlite3_exec(db, sql_view_provenance_present, NULL, NULL, NULL), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, view, NULL, NULL, NULL), SQLITE_OK);
 	free(view);
 	for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {

@@ -456,6 +456,7 @@ make_full_archive(void)
 	make_archive(CURRENT);
 	run_sql(sql_migration_1);
 	run_sql(sql_migration_2);
+	run_sql(sql_migration_3);
 	run_sql(rows);
 }
 

@@ -19,6 +19,7 @@
 #include "io.h"
 #include "mem.h"
 #include "rollback.h"
+#include "version.h"
 
 const char *__lsan_default_suppressions(void);
 
@@ -35,6 +36,7 @@ static const struct timespec START = {.tv_sec = 1757066400}; /* 2025-09-05 10:00
 #define RAW "recordings/raw/"
 #define TEMP "recordings/temp/"
 #define BACKUP "recordings/backup/"
+#define RECOVERED "rec-capture " REC_VERSION
 
 static char start_dir[4096];
 static char pattern[64]; /* an archive, made once; and sounds */
@@ -180,6 +182,15 @@ take(const char *from)
 	feed(from);
 }
 
+/* The recording's provenance is this: "tool started_at details". */
+static void
+comes_from(int64_t recording, const char *wanted)
+{
+	sh("test \"$(sqlite3 -readonly -separator ' ' db/app.db 'SELECT tool, started_at, details"
+	   " FROM rec_provenance WHERE recording_id = %lld')\" = '%s'",
+	    (long long)recording, wanted);
+}
+
 static bool
 has_row(const char *name)
 {
@@ -193,6 +204,7 @@ has_row(const char *name)
 
 START_TEST(a_take_becomes_a_recording_with_its_bytes)
 {
+	struct provenance origin = {.tool = "check 1", .started = START};
 	struct catalogue_row row;
 	struct stat st;
 
@@ -202,7 +214,7 @@ START_TEST(a_take_becomes_a_recording_with_its_bytes)
 	ck_assert_int_eq(st.st_size, 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0600);
 	feed(sound("x.wav"));
-	ok(take_finish(&t, &r, "A title", &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, "A title", &origin, &opts, &m, &id, &e));
 	ck_assert_int_eq(t.fd, -1);
 	ck_assert_int_eq(m.frames, 4000);
 	ck_assert_int_eq(m.problem.class, ERR_NONE);
@@ -216,6 +228,7 @@ START_TEST(a_take_becomes_a_recording_with_its_bytes)
 	ck_assert_str_eq(row.stored, NAME);
 	ck_assert_str_eq(row.xxh3_128, m.xxh3_128);
 	catalogue_row_free(&row);
+	comes_from(id, "check 1 2025-09-05T10:00:00.000000Z {}");
 	ok(run_end(&r, 0, &e));
 	again();
 	same(RAW NAME, sound("x.wav"));
@@ -246,7 +259,7 @@ START_TEST(a_name_that_was_taken_meanwhile_is_numbered)
 {
 	take(sound("x.wav"));
 	sh("echo theirs >" RAW NAME);
-	ok(take_finish(&t, &r, NULL, &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e));
 	ck_assert_str_eq(t.name, "recording_20250905_100000-2.wav");
 	sh("echo theirs | cmp - " RAW NAME);
 	same(RAW "recording_20250905_100000-2.wav", sound("x.wav"));
@@ -258,11 +271,11 @@ START_TEST(the_same_bytes_twice_are_two_recordings)
 	int64_t first;
 
 	take(sound("x.wav"));
-	ok(take_finish(&t, &r, NULL, &opts, &m, &first, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &first, &e));
 	audio_measure_free(&m);
 	take_close(&t);
 	take(sound("x.wav"));
-	ok(take_finish(&t, &r, NULL, &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e));
 	ck_assert_int_ne(id, first);
 }
 END_TEST
@@ -278,7 +291,7 @@ START_TEST(an_empty_part_goes_and_one_that_holds_something_stays)
 	/* Not audio: not finished, and not lost. */
 	ok(take_open(&t, &a, START, "wav", 0, &e));
 	feed(RAW "3d9c172411e24b8fab0d549b6f03675a.wav");
-	ck_assert_int_eq(take_finish(&t, &r, NULL, &opts, &m, &id, &e), -1);
+	ck_assert_int_eq(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e), -1);
 	ck_assert_int_eq(e.class, ERR_ITEM);
 	ck_assert_str_eq(e.code, P_NOT_AUDIO);
 	ck_assert_int_eq(id, 0);
@@ -302,7 +315,7 @@ START_TEST(a_part_that_lost_its_name_is_not_recorded)
 {
 	take(sound("x.wav"));
 	sh("mv " TEMP PART " " TEMP "else && cp %s " TEMP PART, sound("y.wav"));
-	ck_assert_int_eq(take_finish(&t, &r, NULL, &opts, &m, &id, &e), -1);
+	ck_assert_int_eq(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e), -1);
 	ck_assert_str_eq(e.code, P_MODIFIED);
 	same(TEMP PART, sound("y.wav"));
 	same(TEMP "else", sound("x.wav"));
@@ -466,10 +479,11 @@ START_TEST(a_recording_that_is_taken_back_lies_in_backup)
 {
 	sh("mkdir -p " BACKUP " && echo theirs >" BACKUP NAME);
 	take(sound("x.wav"));
-	ok(take_finish(&t, &r, NULL, &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e));
 	ok(run_end(&r, 0, &e));
 	roll_back(0);
 	ck_assert(!has_row(NAME));
+	sh("test $(sqlite3 -readonly db/app.db 'SELECT count(*) FROM rec_provenance') = 0");
 	ck_assert(!there(RAW NAME));
 	ck_assert(!there(TEMP PART));
 	same(BACKUP NAME ".2", sound("x.wav"));
@@ -492,7 +506,7 @@ END_TEST
 START_TEST(a_row_that_was_changed_since_keeps_its_file)
 {
 	take(sound("x.wav"));
-	ok(take_finish(&t, &r, NULL, &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e));
 	ok(run_end(&r, 0, &e));
 	sh("sqlite3 db/app.db \"UPDATE recordings SET title = 'Mine' WHERE id = %lld\"",
 	    (long long)id);
@@ -505,7 +519,7 @@ END_TEST
 START_TEST(a_file_that_was_changed_since_stays)
 {
 	take(sound("x.wav"));
-	ok(take_finish(&t, &r, NULL, &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e));
 	ok(run_end(&r, 0, &e));
 	sh("echo more >>" RAW NAME);
 	roll_back(1);
@@ -562,6 +576,7 @@ START_TEST(a_part_that_somebody_holds_is_left_alone)
 	ck_assert_str_eq(told.part[0], PART);
 	ck_assert_str_eq(told.code[0], "");
 	ck_assert_int_ne(told.id[0], 0);
+	comes_from(told.id[0], RECOVERED " 2025-09-05T10:00:00.000000Z {\"recovered\":true}");
 	same(RAW NAME, sound("x.wav"));
 	ck_assert(!there(TEMP PART));
 	ck_assert(!there(BACKUP PART));
@@ -612,6 +627,9 @@ START_TEST(a_header_that_was_never_finished_is_made_true)
 	snprintf(name, sizeof name, "%s", row.stored);
 	ck_assert_str_eq(name, NAME);
 	catalogue_row_free(&row);
+	/* By its name; that of the other tells nothing. */
+	comes_from(told.id[1], RECOVERED " 2025-09-05T10:00:00.000000Z {\"recovered\":true}");
+	comes_from(told.id[0], RECOVERED "  {\"recovered\":true}");
 	/* Taken back, the parts are there again. */
 	ok(run_end(&r, 0, &e));
 	roll_back(0);
@@ -664,7 +682,7 @@ START_TEST(a_part_with_the_bytes_of_a_recording_is_told_and_stays)
 	struct told told;
 
 	take(sound("x.wav"));
-	ok(take_finish(&t, &r, NULL, &opts, &m, &id, &e));
+	ok(take_finish(&t, &r, NULL, NULL, &opts, &m, &id, &e));
 	sh("cp %s " TEMP "again.wav.part", sound("x.wav"));
 	told = recover();
 	ck_assert_uint_eq(told.n, 1);
