@@ -9,8 +9,6 @@
 
 #define REFRESH_NS 500000000
 #define SYNC_NS 2000000000
-/* Kept free beyond the environment's minimum, for the header, the database and the journal. */
-#define SPARE_BYTES (UINT64_C(4) << 20)
 /* Of a header of PCM. */
 #define HEADER_BYTES (UINT64_C(64) << 10)
 /* When the disk will be full so soon, somebody should know. */
@@ -191,7 +189,7 @@ parts_left_s(const struct parts *p)
 
 	if (archive_room(p->a, FOLDER_TEMP, &bytes, &ignored) == -1)
 		return NAN;
-	return bytes < SPARE_BYTES ? 0 : (double)(bytes - SPARE_BYTES) / bytes_per_s(p);
+	return bytes < PARTS_SPARE_BYTES ? 0 : (double)(bytes - PARTS_SPARE_BYTES) / bytes_per_s(p);
 }
 
 /* A recording whose end is known has its room from the start. */
@@ -221,7 +219,7 @@ parts_keep_true(struct parts *p, struct err *e)
 		p->refreshed_ns = now;
 		p->true_frames = p->frames;
 		tell_when_low(p);
-		if (archive_preflight_room(p->a, FOLDER_TEMP, SPARE_BYTES, e) == -1)
+		if (archive_preflight_room(p->a, FOLDER_TEMP, PARTS_SPARE_BYTES, e) == -1)
 			return -1;
 	}
 	if (now - p->synced_ns >= SYNC_NS) {

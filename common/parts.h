@@ -20,6 +20,9 @@
 #include "splitter.h"
 #include "timeline.h"
 
+/* Kept free beyond the environment's minimum, for the header, the database and the journal. */
+#define PARTS_SPARE_BYTES (UINT64_C(4) << 20)
+
 struct parts {
 	struct archive *a;	     /* for reading; of the caller's thread */
 	struct encoder_opts encoder; /* start is filled in */

@@ -16,6 +16,7 @@
 #include "encoder.h"
 #include "intake.h"
 #include "mem.h"
+#include "parts.h"
 #include "pcm.h"
 #include "quantity.h"
 #include "recovery.h"
@@ -406,11 +407,40 @@ preflight(struct capture *c, struct err *e)
 		return -1;
 	if (!mem_mul(c->max_frames, frame_bytes, &bytes) || bytes > c->max_bytes)
 		bytes = c->max_bytes * (c->max_frames != 0);
-	if (archive_preflight(c->writer, FOLDER_TEMP, bytes, e) == -1) {
+	if (archive_preflight(c->writer, FOLDER_TEMP, bytes, e) == -1 ||
+	    archive_preflight_room(c->writer, FOLDER_TEMP, bytes + PARTS_SPARE_BYTES, e) == -1) {
 		e->class = ERR_SYSTEM;
 		return -1;
 	}
 	return 0;
+}
+
+/* What a recording would be, and for how long there is room. */
+static int
+tell_plan(struct tool *t, const struct capture *c, struct err *e)
+{
+	const struct encoder_opts *n = &c->encoder;
+	uint64_t bytes_per_s = (uint64_t)n->channels * (n->kept.bits / 8) * n->rate_hz, bytes, s;
+
+	/* A folder that is made only now is beside the others. */
+	enum folder f = c->a->folders[FOLDER_TEMP] != -1 ? FOLDER_TEMP : FOLDER_RAW;
+
+	if (c->a->folders[f] == -1)
+		return 0;
+	if (archive_room(c->a, f, &bytes, e) == -1)
+		return -1;
+	s = bytes / bytes_per_s;
+	tool_tell(t, NULL,
+	    "would record %s from %s: %u Hz, %u channels, %u bits; room for %llu:%02llu:%02llu",
+	    encoder_extension(n->format), n->source, n->rate_hz, n->channels, n->kept.bits,
+	    (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60),
+	    (unsigned long long)(s % 60));
+	return bytes > PARTS_SPARE_BYTES
+		   ? 0
+		   : err_set(e, ERR_SYSTEM, P_NO_SPACE,
+			 "%s has no room for a recording; free some space, or "
+			 "lower REC_MIN_FREE_MB",
+			 c->a->paths[f]);
 }
 
 static int
@@ -435,7 +465,7 @@ record_from(struct tool *t, const struct opts *o, struct capture *c, struct err 
 	}
 	if (t->dry_run || recovery_run(t, c->writer, false, false, e) == -1) {
 		device_close(device);
-		return t->dry_run ? 0 : -1;
+		return t->dry_run ? tell_plan(t, c, e) : -1;
 	}
 	in = device != NULL ? intake_device(device, &d, &tool_stop, e)
 			    : intake_pipe(STDIN_FILENO, c->in, c->encoder.rate_hz,
