@@ -6,6 +6,7 @@
 #	make check-valgrind   the same under valgrind
 #	make check-fault-full every fault at every call on every archive (long)
 #	make check-scale      100,000 rows (long)
+#	make compare-capture  what rec-capture, arecord, sox and ffmpeg leave behind when something goes wrong
 #	make bench            speed, as ratios to other tools in one run
 #	make install          PREFIX=/usr/local DESTDIR=
 
@@ -104,7 +105,7 @@ check-unit: $(UNIT:%=$(B)/unit/%)
 check-cli: all $(B)/fault/shim.so $(TESTDEV)
 	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/cli
 
-check-fault: all $(B)/fault/shim.so $(B)/fault/take-driver
+check-fault: all $(B)/fault/shim.so $(B)/fault/take-driver $(TESTDEV)
 	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
 
 # The same tests with the sanitizers and with valgrind. Fault injection has its own allocator and is left out.
@@ -119,8 +120,8 @@ check-valgrind:
 	CK_FORK=no REC_WRAP="valgrind -q --error-exitcode=99 --log-file=$(CURDIR)/$(B)/valgrind.%p.log" \
 	    $(MAKE) check-unit check-cli
 
-# The long proofs: every state of every archive, 100,000 rows.
-check-fault-full: all $(B)/fault/shim.so $(B)/fault/take-driver
+# The long proofs: every state of every archive, recordings of an hour and of more than 4 GiB, 100,000 rows.
+check-fault-full: all $(B)/fault/shim.so $(B)/fault/take-driver $(TESTDEV)
 	REC_FAULT=full REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
 
 check-scale: all $(B)/fault/shim.so
@@ -128,6 +129,9 @@ check-scale: all $(B)/fault/shim.so
 
 bench: all
 	scripts/bench
+
+compare-capture: all $(B)/fault/shim.so $(TESTDEV)
+	@REC_BIN=$(CURDIR)/$(B)/bin scripts/compare-capture
 
 lint:
 	clang-format --dry-run --Werror common/*.[ch] tools/*.c tests/unit/*.c tests/fault/*.c tests/data/*.c
@@ -162,4 +166,4 @@ clean:
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/unit/*.d)
 .PHONY: all check check-static check-unit check-cli check-fault check-asan check-valgrind check-fault-full \
-	check-scale bench lint install uninstall dist deb clean
+	check-scale bench compare-capture lint install uninstall dist deb clean

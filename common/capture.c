@@ -102,7 +102,9 @@ add_levels(const struct session *s, const struct meter_level *levels, struct buf
 			v = i == 0   ? levels[ch].peak_dbfs
 			    : i == 1 ? levels[ch].rms_dbfs
 				     : (double)levels[ch].clipped;
-			rc = isfinite(v) ? buf_addf(b, e, "%s%.*f", ch > 0 ? "," : "", i < 2, v)
+			/* Adding zero makes a negative one positive. */
+			rc = isfinite(v) ? buf_addf(b, e, "%s%.*f", ch > 0 ? "," : "", i < 2,
+					       round(v * 10) / 10 + 0.0)
 					 : buf_addf(b, e, "%snull", ch > 0 ? "," : "");
 		}
 		if (rc == 0)
@@ -437,12 +439,15 @@ wind_up(struct session *s, int rc, struct err *e)
 	flush_meter(s);
 	if (s->c->events && s->heard > 0 && tell_levels(s, rc == -1 ? &later : e) == -1)
 		rc = -1;
-	if (strcmp(why, "no_space") == 0)
-		eventlog_add(&s->log, "no_space", s->heard, "%s", "");
+	if (strcmp(why, "no_space") == 0 || strcmp(why, "error") == 0)
+		eventlog_add(&s->log, why, s->heard, "%s", "");
 	if (parts_end(&s->parts, why, rc == -1 ? &later : e) == -1)
 		rc = -1;
-	if (finisher_end(s->parts.finisher, rc == -1 ? &later : e) == -1)
+	if (finisher_end(s->parts.finisher, rc == -1 ? &later : e) == -1) {
+		if (rc == -1)
+			tool_tell(s->c->t, NULL, "%s", later.text);
 		rc = -1;
+	}
 	eventlog_tell(&s->log, "stop", s->heard, ",\"why\":\"%s\"", why);
 	if (rc == -1 && e->class == ERR_ITEM)
 		e->class = ERR_SYSTEM;

@@ -73,6 +73,11 @@ struct device {
 	struct drift drift;
 };
 
+struct stop {
+	bool (*stopped)(void *ctx);
+	void *ctx;
+};
+
 struct abilities {
 	unsigned rate_min, rate_max, channels_min, channels_max;
 	bool has[N_FORMATS];
@@ -487,18 +492,18 @@ wait_for_frames(struct device *d)
 }
 
 /*
- * Frames into p, at most a period; 0 when *stop is set; or a negative error. Less than a period is
+ * Frames into p, at most a period; 0 when it is to stop; or a negative error. Less than a period is
  * read when the device says so, and when it has not come further for WAIT_MS: then it has stalled.
  * A plugin's timer may end every poll before its time, so the clock tells.
  */
 static snd_pcm_sframes_t
-read_frames(struct device *d, void *p, const atomic_int *stop)
+read_frames(struct device *d, void *p, const struct stop *stop)
 {
 	snd_pcm_sframes_t n, period = (snd_pcm_sframes_t)d->period;
 	int64_t began_ns = clock_monotonic_ns();
 	int ready = 0;
 
-	while (!atomic_load(stop)) {
+	while (!stop->stopped(stop->ctx)) {
 		n = snd_pcm_avail_update(d->pcm);
 		if (n >= 0 && state_error(d) < 0)
 			n = state_error(d);
@@ -517,12 +522,12 @@ read_frames(struct device *d, void *p, const atomic_int *stop)
 	return 0;
 }
 
-/* A card that sleeps wakes up when it likes; false when *stop is set meanwhile. */
+/* A card that sleeps wakes up when it likes; false when it is to stop meanwhile. */
 static bool
-wake_up(struct device *d, const atomic_int *stop)
+wake_up(struct device *d, const struct stop *stop)
 {
 	while (snd_pcm_resume(d->pcm) == -EAGAIN) {
-		if (atomic_load(stop))
+		if (stop->stopped(stop->ctx))
 			return false;
 		poll(NULL, 0, WAIT_MS);
 	}
@@ -537,7 +542,7 @@ wake_up(struct device *d, const atomic_int *stop)
  * sleep the monotonic clock stands still, and nobody knows.
  */
 static enum device_event
-run_again(struct device *d, int why, uint64_t *frames, const atomic_int *stop, struct err *e)
+run_again(struct device *d, int why, uint64_t *frames, const struct stop *stop, struct err *e)
 {
 	bool counts = d->knows_next && why == -EPIPE;
 	int64_t next_ns = d->next_ns;
@@ -556,8 +561,10 @@ run_again(struct device *d, int why, uint64_t *frames, const atomic_int *stop, s
 }
 
 enum device_event
-device_read(struct device *d, void *p, uint64_t *frames, const atomic_int *stop, struct err *e)
+device_read(struct device *d, void *p, uint64_t *frames, bool (*stopped)(void *ctx), void *ctx,
+    struct err *e)
 {
+	struct stop stop = {stopped, ctx};
 	snd_pcm_sframes_t n;
 	int err;
 
@@ -565,11 +572,11 @@ device_read(struct device *d, void *p, uint64_t *frames, const atomic_int *stop,
 	if (!d->runs && ((err = snd_pcm_prepare(d->pcm)) < 0 || (err = snd_pcm_start(d->pcm)) < 0))
 		return lost(d, err, e);
 	d->runs = true;
-	n = read_frames(d, p, stop);
+	n = read_frames(d, p, &stop);
 	if (n == 0)
 		return DEVICE_STOPPED;
 	if (n == -EPIPE || n == -ESTRPIPE)
-		return run_again(d, (int)n, frames, stop, e);
+		return run_again(d, (int)n, frames, &stop, e);
 	if (n < 0)
 		return lost(d, (int)n, e);
 	*frames = (uint64_t)n;
@@ -732,11 +739,13 @@ device_period_frames(const struct device *d)
 }
 
 enum device_event
-device_read(struct device *d, void *p, uint64_t *frames, const atomic_int *stop, struct err *e)
+device_read(struct device *d, void *p, uint64_t *frames, bool (*stopped)(void *ctx), void *ctx,
+    struct err *e)
 {
 	(void)d;
 	(void)p;
-	(void)stop;
+	(void)stopped;
+	(void)ctx;
 	*frames = 0;
 	not_built(e);
 	return DEVICE_LOST;

@@ -7,7 +7,7 @@
  *
  *	d = device_open(&o, e);
  *	p = room for device_period_frames(d) * o.channels * pcm_bytes(device_format(d));
- *	while ((event = device_read(d, p, &frames, stop, e)) < DEVICE_LOST)
+ *	while ((event = device_read(d, p, &frames, stopped, ctx, e)) < DEVICE_LOST)
  *		...
  *	device_close(d);
  *
@@ -17,7 +17,6 @@
 #ifndef REC_DEVICE_H
 #define REC_DEVICE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -47,11 +46,11 @@ enum device_event { DEVICE_FRAMES, DEVICE_OVERRUN, DEVICE_LOST, DEVICE_STOPPED }
  * Waits for frames; the first call starts the device. DEVICE_FRAMES: *frames of them are in p (room
  * for a period). DEVICE_OVERRUN: *frames were lost before what comes next, by the device's clock
  * (0: nobody knows how many), and the device runs again. DEVICE_LOST: it is gone, *e (ERR_ITEM)
- * says why. DEVICE_STOPPED: *stop is set, which is seen within 100 ms; what was not read is
- * dropped.
+ * says why. DEVICE_STOPPED: stopped(ctx) says so, which is asked every 100 ms; what was not read
+ * is dropped.
  */
-enum device_event device_read(
-    struct device *d, void *p, uint64_t *frames, const atomic_int *stop, struct err *e);
+enum device_event device_read(struct device *d, void *p, uint64_t *frames,
+    bool (*stopped)(void *ctx), void *ctx, struct err *e);
 /* UTC time of the first frame, from the device's own timestamps; valid after the first frames. */
 struct timespec device_start(const struct device *d);
 /* By how much its clock is faster than the system's (drift.h); NAN as long as nobody can say. */

@@ -77,6 +77,16 @@ free_waiting(struct waiting *w)
 	free(w);
 }
 
+/* The first is what the tool ends with; the others would not be heard of. */
+static void
+fail(struct finisher *f, const struct err *e)
+{
+	if (f->failed.class == ERR_NONE)
+		f->failed = *e;
+	else
+		tool_tell(f->t, NULL, "%s", e->text);
+}
+
 static void *
 finish_all(void *arg)
 {
@@ -93,8 +103,8 @@ finish_all(void *arg)
 		if ((f->first = w->next) == NULL)
 			f->last = NULL;
 		pthread_mutex_unlock(&f->lock);
-		if (finish(f, w, &e) == -1 && f->failed.class == ERR_NONE)
-			f->failed = e;
+		if (finish(f, w, &e) == -1)
+			fail(f, &e);
 		free_waiting(w);
 		pthread_mutex_lock(&f->lock);
 	}

@@ -139,9 +139,11 @@ put(struct intake *in, enum intake_kind kind, const void *p, uint64_t frames)
 }
 
 static bool
-is_over(const struct intake *in)
+is_over(void *ctx)
 {
-	return atomic_load(in->stop) != 0;
+	struct intake *in = ctx;
+
+	return in->closing || atomic_load(in->stop) != 0;
 }
 
 static void
@@ -151,7 +153,7 @@ read_device(struct intake *in, unsigned char *p)
 	uint64_t frames;
 
 	while (!in->closing) {
-		switch (device_read(in->device, p, &frames, in->stop, &why)) {
+		switch (device_read(in->device, p, &frames, is_over, in, &why)) {
 		case DEVICE_FRAMES:
 			put(in, INTAKE_FRAMES, p, frames);
 			break;

@@ -212,7 +212,7 @@ parts_keep_true(struct parts *p, struct err *e)
 	if (!p->open)
 		return 0;
 	if (p->frames > p->true_frames &&
-	    (now - p->refreshed_ns >= REFRESH_NS ||
+	    (p->true_frames == 0 || now - p->refreshed_ns >= REFRESH_NS ||
 		p->frames - p->true_frames >= p->encoder.rate_hz / 2)) {
 		if (encoder_refresh(p->writer, e) == -1)
 			return -1;

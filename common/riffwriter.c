@@ -285,23 +285,9 @@ riffwriter_bytes(const struct riffwriter *w)
 	return w->head_len + w->frames * w->frame_bytes;
 }
 
-int
-riffwriter_write(struct riffwriter *w, const void *samples, uint64_t frames, struct err *e)
-{
-	uint64_t done;
-	int rc = io_pwrite(
-	    w->fd, samples, (size_t)(frames * w->frame_bytes), riffwriter_bytes(w), &done, e);
-
-	w->frames += done / w->frame_bytes;
-	/* Part of a frame; should that stay, rehead.h knows what to do with it. */
-	if (done % w->frame_bytes != 0 && ftruncate(w->fd, (off_t)riffwriter_bytes(w)) == -1)
-		err_prefix(e, "part of a frame stays at the end");
-	return rc;
-}
-
 /* EBU Tech 3306: what does not fit is said by all ones, and by ds64, which lies in JUNK's place. */
 static void
-widen(struct riffwriter *w, uint64_t audio, uint64_t end)
+widen(struct riffwriter *w, uint64_t frames, uint64_t end)
 {
 	size_t ds64 = 12;
 
@@ -309,26 +295,26 @@ widen(struct riffwriter *w, uint64_t audio, uint64_t end)
 	memcpy(w->head + ds64, "ds64", 4);
 	poke(w, 4, UINT32_MAX, 4);
 	poke(w, ds64 + 8, end - 8, 8);
-	poke(w, ds64 + 16, audio, 8);
-	poke(w, ds64 + 24, w->frames, 8);
+	poke(w, ds64 + 16, frames * w->frame_bytes, 8);
+	poke(w, ds64 + 24, frames, 8);
 	poke(w, w->chunk + 4, UINT32_MAX, 4);
 }
 
-/* The sizes of a file that ends at `end`. */
+/* The sizes of a file of so many frames that ends at `end`. */
 static int
-write_head(struct riffwriter *w, uint64_t end, struct err *e)
+write_head(struct riffwriter *w, uint64_t frames, uint64_t end, struct err *e)
 {
-	uint64_t audio = w->frames * w->frame_bytes;
+	uint64_t audio = frames * w->frame_bytes;
 
 	if (w->fact != 0 && w->w64)
-		poke(w, w->fact, w->frames, 8);
+		poke(w, w->fact, frames, 8);
 	else if (w->fact != 0)
-		poke(w, w->fact, w->frames > UINT32_MAX ? UINT32_MAX : w->frames, 4);
+		poke(w, w->fact, frames > UINT32_MAX ? UINT32_MAX : frames, 4);
 	if (w->w64) {
 		poke(w, 16, end, 8);
 		poke(w, w->chunk + 16, audio + 24, 8);
 	} else if (end > MAX_32) {
-		widen(w, audio, end);
+		widen(w, frames, end);
 	} else {
 		poke(w, 4, end - 8, 4);
 		poke(w, w->chunk + 4, audio, 4);
@@ -338,10 +324,41 @@ write_head(struct riffwriter *w, uint64_t end, struct err *e)
 	return 0;
 }
 
+/*
+ * Readers of W64 take what lies behind the declared audio for a chunk, and refuse the file when it
+ * is none (ffmpeg); that less is there than declared they take well. So its header goes first.
+ */
+static int
+announce(struct riffwriter *w, uint64_t frames, struct err *e)
+{
+	uint64_t n = w->frames + frames;
+
+	return w->w64 ? write_head(w, n, w->head_len + n * w->frame_bytes, e) : 0;
+}
+
+int
+riffwriter_write(struct riffwriter *w, const void *samples, uint64_t frames, struct err *e)
+{
+	struct err ignored;
+	uint64_t done = 0;
+	int rc = announce(w, frames, e);
+
+	if (rc == 0)
+		rc = io_pwrite(w->fd, samples, (size_t)(frames * w->frame_bytes),
+		    riffwriter_bytes(w), &done, e);
+	w->frames += done / w->frame_bytes;
+	/* Part of a frame; should that stay, rehead.h knows what to do with it. */
+	if (done % w->frame_bytes != 0 && ftruncate(w->fd, (off_t)riffwriter_bytes(w)) == -1)
+		err_prefix(e, "part of a frame stays at the end");
+	if (rc == -1 && w->w64)
+		riffwriter_refresh(w, &ignored);
+	return rc;
+}
+
 int
 riffwriter_refresh(struct riffwriter *w, struct err *e)
 {
-	return write_head(w, riffwriter_bytes(w), e);
+	return write_head(w, w->frames, riffwriter_bytes(w), e);
 }
 
 /*
@@ -361,7 +378,7 @@ riffwriter_finish(struct riffwriter *w, struct err *e)
 	}
 	if (ftruncate(w->fd, (off_t)(end + pad)) == -1)
 		return err_sys(e, "setting its length");
-	return write_head(w, end + pad, e);
+	return write_head(w, w->frames, end + pad, e);
 }
 
 void

@@ -12,6 +12,7 @@ pcm_type.rectest { lib "$plugin" }
 pcm.free { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE lost_at 150000 }
 pcm.paced { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 1 }
 pcm.over { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 1 overrun_at 48000 overrun_frames 4800 }
+pcm.short { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 4 }
 pcm.lost { type rectest file "$TMP/in.raw" rate $rate channels 2 format S16_LE speed 2 lost_at 100000 }
 END
 export ALSA_CONFIG_PATH=$TMP/asound.conf
@@ -69,6 +70,10 @@ for device in lost:100000 free:150000; do
 	is "what came is a recording" "$(jq -c '[.frames, .problem]' "$out")" "[${device#*:},null]"
 	ok "every bit of it" cmp <(samples) <(head -c $((${device#*:} * 4)) in.raw)
 done
+
+capture -d short -t 4
+status "a device that gives nothing more than -t asks for: status" 0
+ok "every bit" cmp <(samples) in.raw
 
 before=$(manifest "$root")
 for wrong in "-r 44100" "-c 1"; do

@@ -6,8 +6,9 @@
  * speed is a factor of real time, 0 (the default) runs as fast as it is read. At frame overrun_at
  * it stalls, and overrun_frames (of the file) later it reports an overrun once; at lost_at it is
  * gone, and makes the file `gone`; as long as this is there, it cannot be opened. Both when all
- * frames before have been read. Behind the end of the file nothing comes any more. A paced device
- * that nobody reads overruns its buffer of 64 KiB as a card does.
+ * frames before have been read; a paced one waits for that no longer than a quarter of a second, as
+ * some readers take whole periods only. Behind the end of the file nothing comes any more. A paced
+ * device that nobody reads overruns its buffer of 64 KiB as a card does.
  *
  * Three things that ioplug wants: a lost device says so by its state and never by a negative
  * pointer, which is an overrun; its poll reports an error then; a free run moves on by less than a
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,7 @@ rectest_pointer(snd_pcm_ioplug_t *io)
 {
 	struct rectest *r = io->private_data;
 	long at = position(r), limit = r->total;
+	bool late;
 
 	if (io->state != SND_PCM_STATE_RUNNING)
 		goto out;
@@ -84,12 +87,14 @@ rectest_pointer(snd_pcm_ioplug_t *io)
 		limit = r->overrun_at;
 	if (r->lost_at >= 0 && r->lost_at < limit)
 		limit = r->lost_at;
-	if (r->next == r->overrun_at && (r->speed == 0 || at >= limit + r->overrun_frames)) {
-		r->next += r->overrun_frames;
+	late = r->speed != 0 && at >= limit + r->rate / 4;
+	if (limit == r->overrun_at && (r->next == limit || late) &&
+	    (r->speed == 0 || at >= limit + r->overrun_frames)) {
+		r->next = limit + r->overrun_frames;
 		r->overrun_at = -1;
 		return -EPIPE;
 	}
-	if (r->next == r->lost_at) {
+	if (limit == r->lost_at && (r->next == limit || late)) {
 		make_gone(r);
 		snd_pcm_ioplug_set_state(io, SND_PCM_STATE_DISCONNECTED);
 		goto out;

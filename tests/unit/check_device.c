@@ -22,6 +22,13 @@ static struct err e;
 static char dir[] = "/tmp/check_device.XXXXXX";
 static unsigned char *fed;
 static atomic_int stop;
+
+static bool
+is_set(void *ctx)
+{
+	(void)ctx;
+	return atomic_load(&stop) != 0;
+}
 static struct device *dev;
 
 static char *
@@ -118,7 +125,7 @@ read_and_compare(uint64_t at, uint64_t n, unsigned frame_bytes, uint64_t *got, u
 	enum device_event event = DEVICE_FRAMES;
 
 	for (*got = 0; *got + period <= n; *got += *frames) {
-		event = device_read(dev, p, frames, &stop, &e);
+		event = device_read(dev, p, frames, is_set, NULL, &e);
 		if (event != DEVICE_FRAMES)
 			break;
 		ck_assert_uint_gt(*frames, 0);
@@ -377,7 +384,7 @@ START_TEST(who_does_not_read_is_told_how_much_was_lost)
 	ck_assert_uint_ge(lost, 28700);
 	ck_assert_uint_lt(
 	    lost, (uint64_t)((clock_monotonic_ns() - began) / 1000 * RATE / 1000000) + RATE / 10);
-	ck_assert_int_eq(device_read(dev, fed, &frames, &stop, &e), DEVICE_FRAMES);
+	ck_assert_int_eq(device_read(dev, fed, &frames, is_set, NULL, &e), DEVICE_FRAMES);
 }
 END_TEST
 
@@ -394,7 +401,7 @@ START_TEST(a_device_that_goes_away_gives_all_before_and_is_lost)
 	ck_assert_uint_eq(frames, 0);
 	ck_assert_int_eq(e.class, ERR_ITEM);
 	ck_assert_ptr_nonnull(strstr(e.text, "\"x\" is gone"));
-	ck_assert_int_eq(device_read(dev, fed, &frames, &stop, &e), DEVICE_LOST);
+	ck_assert_int_eq(device_read(dev, fed, &frames, is_set, NULL, &e), DEVICE_LOST);
 }
 END_TEST
 
@@ -423,7 +430,7 @@ START_TEST(a_stop_is_seen_within_300_ms)
 	pthread_join(thread, NULL);
 	ck_assert_msg(ended - at < 300000000, "%ld ms", (long)((ended - at) / 1000000));
 	ck_assert_uint_eq(frames, 0);
-	ck_assert_int_eq(device_read(dev, fed, &frames, &stop, &e), DEVICE_STOPPED);
+	ck_assert_int_eq(device_read(dev, fed, &frames, is_set, NULL, &e), DEVICE_STOPPED);
 }
 END_TEST
 

@@ -438,10 +438,13 @@ START_TEST(a_refreshed_file_is_a_recording_as_it_lies)
 		    name, copy, copy, done + 1001, copy, done + 1001);
 		assert_measured(copy, (int64_t)done + 1001);
 	}
-	/* What comes after the last refresh is there, too, for those who look. */
+	/* What comes after the last refresh is there, too: of W64 for all, of WAV for those who look. */
 	put(n, 12 * 1001, 500, k->bits / 8);
 	measure(name);
-	ck_assert_str_eq(m.problem.code, P_HEADER_MISMATCH);
+	if (f == ENCODER_WAV)
+		ck_assert_str_eq(m.problem.code, P_HEADER_MISMATCH);
+	else
+		ck_assert_int_eq(m.problem.class, ERR_NONE);
 	ck_assert_int_eq(m.frames, 12 * 1001 + 500);
 	encoder_abandon(n);
 }
