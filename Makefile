@@ -28,14 +28,16 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io quantity walfile
-AUDIO := chunk rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
+AUDIO := chunk pieces rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
 CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run provenance volume survey
 TOOL := work table tool
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
-rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry mend repair undo people chart report_numbers report_style report checkup
-rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
-TOOLS := rec-meta rec-migrate rec-health rec-capture
+rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry replace mend repair undo people chart report_numbers report_style report checkup
+rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit replace mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
+EDITING := carry_parts carry_riff carry_aiff carry_xml carry render cut flacmeta flaccut mp3cut oggcut framecut playback transcode pauses cuepoints original assembly selection waveform
+rec-trim_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(EDITING) entry adopt edit replace edited footage editrecord trim
+TOOLS := rec-meta rec-migrate rec-health rec-capture rec-trim
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
 MODULES := $(patsubst common/%.c,%,$(wildcard common/*.c))

@@ -164,5 +164,7 @@ int catalogue_volume(
 
 /* True for the name of a recording key. */
 bool catalogue_is_key(const char *name);
+/* Puts into rec what `from` has that is no recording key and not in rec: what other stages said. */
+int catalogue_pass_on(struct json *rec, const struct json *from, struct err *e);
 
 #endif

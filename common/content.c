@@ -60,9 +60,7 @@ view_mpeg(struct content *c, uint64_t begin, uint64_t end, struct err *e)
 		return -1;
 	if (c->facts->quick)
 		return view_add_file(&c->view, begin, end - begin, e);
-	drop =
-	    w->declared && (w->vbri || !w->info_says_frames || w->declared_frames > w->frames + 2 ||
-			       w->frames > w->declared_frames + 2);
+	drop = w->declared && !framing_mpeg_info_is_true(w);
 	skip_from = drop ? w->info_offset : 0;
 	skip_to = drop ? w->info_offset + w->info_len : 0;
 	if (begin == c->id.begin && begin <= MAX_TAGGED_HEAD &&

@@ -17,6 +17,8 @@
 
 #define OPUS_RATE_HZ 48000
 #define WAVE_FORMAT_GSM610 0x31
+/* As many as libsndfile has channels, and more. */
+#define SKIP_SAMPLES 8192
 
 struct decoder {
 	struct content *content;
@@ -387,6 +389,57 @@ decoder_read(struct decoder *d, enum decoder_samples type, union decoder_block *
 		}
 	}
 	return 0;
+}
+
+/* ---- places ---- */
+
+int
+decoder_skip_to(struct decoder *d, uint64_t frame)
+{
+	struct facts *f = d->content->facts;
+	int discarded[SKIP_SAMPLES];
+
+	if (d->sf == NULL || !d->format.lossless)
+		return -1;
+	while ((uint64_t)f->frames < frame && !source_stopped(d->content->source)) {
+		uint64_t left = frame - (uint64_t)f->frames;
+		sf_count_t len = SKIP_SAMPLES / d->info.channels;
+
+		len = left < (uint64_t)len ? (sf_count_t)left : len;
+		/* Behind damage nobody knows which frame this is. */
+		if (sf_readf_int(d->sf, discarded, len) != len ||
+		    sf_error(d->sf) != SF_ERR_NO_ERROR)
+			return -1;
+		f->frames += len;
+	}
+	d->furthest = d->content->view.pos;
+	return (uint64_t)f->frames == frame ? 0 : -1;
+}
+
+/* libsndfile leaves libFLAC in a state of failure when it could not seek. */
+static bool
+begin_again(struct decoder *d)
+{
+	sf_close(d->sf);
+	d->sf = NULL;
+	d->info = (SF_INFO){0};
+	open_file(d);
+	return d->sf != NULL;
+}
+
+int
+decoder_seek(struct decoder *d, uint64_t frame)
+{
+	if (d->sf == NULL || !d->format.lossless)
+		return -1;
+	d->content->facts->decode_error = NULL;
+	if (frame <= INT64_MAX &&
+	    sf_seek(d->sf, (sf_count_t)frame, SEEK_SET) == (sf_count_t)frame) {
+		d->content->facts->frames = (int64_t)frame;
+		d->furthest = d->content->view.pos;
+		return 0;
+	}
+	return begin_again(d) ? decoder_skip_to(d, frame) : -1;
 }
 
 size_t

@@ -87,6 +87,19 @@ int decoder_tags(struct decoder *d,
 size_t decoder_read(struct decoder *d, enum decoder_samples type, union decoder_block *b);
 
 /*
+ * Moves to a frame, exactly, of PCM and FLAC: decoder_read goes on from there, and so does
+ * facts.frames; an error elsewhere is forgotten. FLAC is sought by the numbers in the headers of
+ * its frames, in a fraction of a second, if they begin with 0 and the count of samples in the
+ * view's STREAMINFO is not too small (0, as content shows it, will do). Where libsndfile
+ * cannot seek, it begins again and decodes what is before the frame for nothing. 0; -1 when the
+ * format is a lossy one, when the frame is not there or behind damage that had to be decoded, and
+ * when stopped.
+ */
+int decoder_seek(struct decoder *d, uint64_t frame);
+/* The same from the present place on, by decoding alone. */
+int decoder_skip_to(struct decoder *d, uint64_t frame);
+
+/*
  * Another look at up to len_frames frames from `frame` on, as floats, once decoder_read has come to
  * the end; for formats whose frames all have the same size. How many; the facts stay as they are.
  */

@@ -191,8 +191,7 @@ survey(void *ctx, void *item)
 static int
 print(struct context *c, struct entry *en, struct err *e)
 {
-	struct json *rec = NULL, *v, *copy;
-	const char *key;
+	struct json *rec = NULL;
 	int rc = -1;
 
 	if (!en->known)
@@ -210,14 +209,8 @@ print(struct context *c, struct entry *en, struct err *e)
 		    record_put_problem(rec, &en->survey.problem, e) == -1)
 			goto out;
 	}
-	if (en->item != NULL)
-		for (void *it = json_first(en->item->rec, &key, &v); it != NULL;
-		     it = json_next(en->item->rec, it, &key, &v))
-			if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 &&
-			    json_get(rec, key) == NULL &&
-			    ((copy = json_clone(v, e)) == NULL ||
-				json_put(rec, key, copy, e) == -1))
-				goto out;
+	if (en->item != NULL && catalogue_pass_on(rec, en->item->rec, e) == -1)
+		goto out;
 	if (record_has_problem(rec))
 		c->n->problems++;
 	rc = tool_emit_found(c->n->t, rec, e);

@@ -87,14 +87,8 @@ strip_tail(struct source *s, uint64_t begin, uint64_t end)
 
 /* ---- MPEG audio: ISO 11172-3, 13818-3, and 2.5 ---- */
 
-struct mpeg_header {
-	unsigned version; /* 3: 1, 2: 2, 0: 2.5 */
-	unsigned layer, rate_hz, channels, samples, len;
-	bool crc;
-};
-
-static bool
-mpeg_header(const unsigned char *p, struct mpeg_header *h)
+bool
+framing_mpeg_header(const unsigned char p[4], struct mpeg_header *h)
 {
 	static const unsigned short kbps[2][3][15] = {
 	    {{0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448},
@@ -123,12 +117,18 @@ mpeg_header(const unsigned char *p, struct mpeg_header *h)
 	return h->len >= 24;
 }
 
+unsigned
+framing_mpeg_side(const struct mpeg_header *h)
+{
+	return h->version == 3 ? (h->channels == 1 ? 17 : 32) : (h->channels == 1 ? 9 : 17);
+}
+
 static bool
 mpeg_at(struct source *s, uint64_t offset, uint64_t end, struct mpeg_header *h)
 {
 	unsigned char p[4];
 
-	return get(s, offset, end, p, sizeof p) && mpeg_header(p, h);
+	return get(s, offset, end, p, sizeof p) && framing_mpeg_header(p, h);
 }
 
 static bool
@@ -165,8 +165,7 @@ mpeg_info(struct source *s, uint64_t offset, uint64_t end, const struct mpeg_hea
     struct mpeg_walk *m)
 {
 	/* Behind the header, the CRC if any, and the side information. */
-	unsigned side =
-	    h->version == 3 ? (h->channels == 1 ? 17 : 32) : (h->channels == 1 ? 9 : 17);
+	unsigned side = framing_mpeg_side(h);
 	unsigned char p[18];
 
 	if (h->layer != 3)
@@ -273,6 +272,13 @@ framing_mpeg(
 		m->end = at;
 	}
 	return 0;
+}
+
+bool
+framing_mpeg_info_is_true(const struct mpeg_walk *m)
+{
+	return m->declared && !m->vbri && m->info_says_frames &&
+	       m->declared_frames <= m->frames + 2 && m->frames <= m->declared_frames + 2;
 }
 
 void
@@ -536,32 +542,56 @@ framing_flac_last(
 
 /* ---- Ogg ---- */
 
-#define OGG_MAX_PAGE (27 + 255 + 255 * 255)
 #define OGG_STREAMS 16
 
-static void
-ogg_table(uint32_t table[256])
+uint32_t
+framing_ogg_crc(const unsigned char *page, size_t len)
 {
-	for (uint32_t i = 0; i < 256; i++) {
+	static _Thread_local uint32_t table[256];
+	uint32_t crc = 0;
+
+	for (uint32_t i = 0; table[255] == 0 && i < 256; i++) {
 		uint32_t r = i << 24;
 
 		for (int k = 0; k < 8; k++)
 			r = r & 0x80000000u ? r << 1 ^ 0x04c11db7u : r << 1;
 		table[i] = r;
 	}
-}
-
-static bool
-ogg_crc_fits(const uint32_t table[256], const unsigned char *page, size_t len)
-{
-	uint32_t crc = 0;
-
 	for (size_t i = 0; i < len; i++) {
 		unsigned char b = i >= 22 && i < 26 ? 0 : page[i];
 
 		crc = crc << 8 ^ table[crc >> 24 ^ b];
 	}
-	return crc == le32(page + 22);
+	return crc;
+}
+
+/* The bytes that a page needs whose first 27 are there, as far as its lacing values tell; 0 when
+ * reading failed. */
+static uint64_t
+ogg_need(struct source *s, uint64_t at, uint64_t end, unsigned char *page)
+{
+	uint64_t need = 27 + page[26];
+	size_t len = end - at < need ? (size_t)(end - at) : (size_t)need;
+
+	if (source_read(s, at, page, len) < len)
+		return 0;
+	for (size_t i = 27; i < len; i++)
+		need += page[i];
+	return need;
+}
+
+size_t
+framing_ogg_page(struct source *s, uint64_t at, uint64_t end, unsigned char page[OGG_MAX_PAGE])
+{
+	uint64_t need;
+
+	if (!get(s, at, end, page, 27) || memcmp(page, "OggS", 4) != 0)
+		return 0;
+	need = ogg_need(s, at, end, page);
+	if (need == 0 || !get(s, at, end, page, (size_t)need) ||
+	    framing_ogg_crc(page, (size_t)need) != le32(page + 22))
+		return 0;
+	return (size_t)need;
 }
 
 static const char *
@@ -634,12 +664,11 @@ void
 framing_ogg(struct source *s, uint64_t begin, uint64_t end, struct ogg_walk *o)
 {
 	static _Thread_local unsigned char page[OGG_MAX_PAGE];
-	uint32_t table[256], serials[OGG_STREAMS][2] = {{0}};
+	uint32_t serials[OGG_STREAMS][2] = {{0}};
 	unsigned n_serials = 0;
 	uint64_t at = begin, need, next;
 
 	*o = (struct ogg_walk){.codec = "", .end = begin};
-	ogg_table(table);
 	while (at < end) {
 		size_t len = end - at < 27 ? (size_t)(end - at) : 27;
 
@@ -653,15 +682,9 @@ framing_ogg(struct source *s, uint64_t begin, uint64_t end, struct ogg_walk *o)
 			at = next;
 			continue;
 		}
-		need = 27;
-		if (len == 27) {
-			need += page[26];
-			len = end - at < need ? (size_t)(end - at) : (size_t)need;
-			if (source_read(s, at, page, len) < len)
-				return;
-			for (size_t i = 27; i < len; i++)
-				need += page[i];
-		}
+		need = len == 27 ? ogg_need(s, at, end, page) : 27;
+		if (need == 0)
+			return;
 		if (end - at < need) {
 			o->cut_need = need;
 			o->cut_have = end - at;
@@ -669,7 +692,7 @@ framing_ogg(struct source *s, uint64_t begin, uint64_t end, struct ogg_walk *o)
 		}
 		if (source_read(s, at, page, (size_t)need) < need)
 			return;
-		if (!ogg_crc_fits(table, page, (size_t)need)) {
+		if (framing_ogg_crc(page, (size_t)need) != le32(page + 22)) {
 			ogg_damage(o, at);
 			at = ogg_next(s, at + 1, end);
 			continue;

@@ -73,6 +73,26 @@ struct ogg_walk {
 
 void framing_ogg(struct source *s, uint64_t begin, uint64_t end, struct ogg_walk *o);
 
+#define OGG_MAX_PAGE (27 + 255 + 255 * 255)
+
+/* The length of the whole page that begins at `at`, which is read; 0 when there is none whose
+ * checksum fits. */
+size_t framing_ogg_page(
+    struct source *s, uint64_t at, uint64_t end, unsigned char page[OGG_MAX_PAGE]);
+/* The checksum of a page of len bytes, whatever stands in its place. */
+uint32_t framing_ogg_crc(const unsigned char *page, size_t len);
+
+struct mpeg_header {
+	unsigned version; /* 3: 1, 2: 2, 0: 2.5 */
+	unsigned layer, rate_hz, channels, samples, len;
+	bool crc;
+};
+
+/* What the four bytes of a frame's header say; false when they are none (or of free format). */
+bool framing_mpeg_header(const unsigned char p[4], struct mpeg_header *h);
+/* The bytes of side information in a frame of layer III, behind the header and the CRC. */
+unsigned framing_mpeg_side(const struct mpeg_header *h);
+
 struct mpeg_run {
 	uint64_t offset, len;
 };
@@ -97,6 +117,8 @@ struct mpeg_walk {
 int framing_mpeg(
     struct source *s, uint64_t begin, uint64_t end, bool whole, struct mpeg_walk *m, struct err *e);
 void framing_mpeg_free(struct mpeg_walk *m);
+/* There is a Xing or Info header, and it counts the frames that are there: a decoder may see it. */
+bool framing_mpeg_info_is_true(const struct mpeg_walk *m);
 
 /* 1 and the bytes of audio that the header of an AU or CAF file claims, and where they start; else
  * 0. */

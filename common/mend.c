@@ -21,7 +21,7 @@
 #include "mem.h"
 #include "provenance.h"
 #include "rehead.h"
-#include "survey.h"
+#include "replace.h"
 
 #define PART_SUFFIX ".part"
 
@@ -115,7 +115,7 @@ write_new(struct job *j, const char *name, struct err *e)
 	const struct mend *m = j->m;
 	const struct audio_opts *o = &m->audio;
 	char sum[HASH_XXH3_128_HEX];
-	uint64_t size = j->planned ? j->plan.size_bytes : (uint64_t)j->st.st_size;
+	uint64_t size = j->planned ? j->plan.pieces.size_bytes : (uint64_t)j->st.st_size;
 
 	if (archive_preflight(m->a, j->to, size, e) == -1 ||
 	    io_new_open(&j->new, m->a->folders[j->to], name, e) == -1)
@@ -129,23 +129,6 @@ write_new(struct job *j, const char *name, struct err *e)
 	if (audio_measure(j->new.fd, o, &j->now, e) == -1)
 		return -1;
 	return compare(j, e);
-}
-
-/* Room for a copy in backup/, where a link or a rename cannot do. */
-static int
-need_backup(const struct job *j, char **name, struct err *e)
-{
-	struct archive *a = j->m->a;
-	struct stat backup;
-
-	if (archive_need_folder(a, FOLDER_BACKUP, e) == -1)
-		return -1;
-	if (fstat(a->folders[FOLDER_BACKUP], &backup) == -1)
-		return err_sys(e, "stat of %s", a->paths[FOLDER_BACKUP]);
-	if (backup.st_dev != j->st.st_dev &&
-	    archive_preflight(a, FOLDER_BACKUP, (uint64_t)j->st.st_size, e) == -1)
-		return -1;
-	return (*name = filechange_backup_name(a, j->name, e)) == NULL ? -1 : 0;
 }
 
 /* ---- headers ---- */
@@ -170,62 +153,23 @@ is_recorded(const struct catalogue_row *row, const struct job *j, bool rebuilt, 
 	    recorded);
 }
 
-/* The rows become those of the new file; a row that was changed meanwhile is a conflict. */
-static int
-update_rows(
-    const struct mend *m, const struct catalogue_row *row, const struct measure *now, struct err *e)
-{
-	struct survey_opts o = {.audio = m->audio, .accept = now != NULL};
-	struct survey s;
-	int rc = survey_look(m->a, row, &o, now, &s, e);
-
-	if (rc == 0 && !s.unchanged && (rc = run_begin(m->r, e)) == 0) {
-		if ((rc = survey_record(m->r, row, &o, &s, e)) != -1)
-			rc = rc == 0 && now != NULL
-				 ? err_item(e, P_CONFLICT,
-				       "the row was changed meanwhile; nothing was done")
-				 : run_commit(m->r, e);
-		if (rc == -1)
-			run_cancel(m->r);
-	}
-	survey_free(&s);
-	return rc;
-}
-
-static struct json *
-replace_line(const struct job *j, int64_t id, const char *backup, struct err *e)
-{
-	struct json *line =
-	    filechange_line("replace", j->folder, j->name, FOLDER_BACKUP, backup, e);
-
-	if (line != NULL && json_put_int(line, "id", id, e) == 0 &&
-	    json_put_str(line, "xxh3_128_before", j->was.xxh3_128, e) == 0 &&
-	    json_put_str(line, "xxh3_128_after", j->now.xxh3_128, e) == 0)
-		return line;
-	json_free(line);
-	return NULL;
-}
-
 static int
 replace(struct job *j, const struct catalogue_row *row, struct mended *out, struct err *e)
 {
-	struct archive *a = j->m->a;
-	int dirfd = a->folders[j->folder], rc;
-	struct json *line, *kept;
+	struct replace p = {.r = j->m->r,
+	    .row = row,
+	    .folder = j->folder,
+	    .was = &j->st,
+	    .xxh3_128_before = j->was.xxh3_128,
+	    .file = &j->new,
+	    .now = &j->now,
+	    .audio = j->m->audio};
+	int rc;
 
-	if (write_new(j, j->name, e) == -1 || is_recorded(row, j, true, e) == -1 ||
-	    need_backup(j, &out->backup, e) == -1 || check_unchanged(j, e) == -1 ||
-	    (line = replace_line(j, row->id, out->backup, e)) == NULL ||
-	    run_announce_kept(j->m->r, line, &kept, e) == -1)
+	if (write_new(j, j->name, e) == -1 || is_recorded(row, j, true, e) == -1)
 		return -1;
-	rc = io_link_or_copy(dirfd, j->name, a->folders[FOLDER_BACKUP], out->backup, e);
-	if (rc == 0)
-		rc = io_new_commit(&j->new, j->st.st_mode & 07777, true, e);
-	if (rc == 0)
-		rc = update_rows(j->m, row, &j->now, e);
-	if (rc == -1)
-		filechange_take_back(a, kept, false, e);
-	json_free(kept);
+	rc = replace_file(&p, e);
+	out->backup = p.backup;
 	return rc;
 }
 
@@ -362,7 +306,8 @@ finish(struct job *j, struct mended *out, struct err *e)
 	int rc = -1;
 
 	if (write_new(j, out->name, e) == -1 || check_new(j->m, j->now.sha256, e) == -1 ||
-	    need_backup(j, &out->backup, e) == -1 || check_unchanged(j, e) == -1 ||
+	    replace_backup(j->m->a, j->name, &j->st, &out->backup, e) == -1 ||
+	    check_unchanged(j, e) == -1 ||
 	    (details = provenance_recovered(&origin, &j->now, j->name, e)) == NULL ||
 	    (line = finish_line(j, out, e)) == NULL ||
 	    run_announce_kept(j->m->r, line, &kept, e) == -1)
@@ -448,7 +393,7 @@ move_to_name(const struct mend *m, enum folder f, const char *name, const struct
 		return e->class == ERR_SYSTEM && e->sys == EEXIST
 			   ? err_item(e, P_CONFLICT, "there is a file of that name by now")
 			   : -1;
-	return update_rows(m, row, NULL, e);
+	return replace_rows(m->r, row, &m->audio, NULL, NULL, e);
 }
 
 int

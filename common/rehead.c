@@ -1,7 +1,7 @@
 /*
  * Nothing of the old file is rewritten that is not known to be wrong: a chunk is a stretch of the
- * old file, and only size fields and counts come from memory. So the plan is a list of pieces in
- * the order of the new file, small whatever the file's size, and writing it is copying.
+ * old file, and only size fields and counts come from memory. So the plan is a list of pieces
+ * (pieces.h), small whatever the file's size, and writing it is copying.
  *
  * What cannot be told from the file is not guessed. The frame decides where the audio may end, so a
  * format chunk that is missing, cut or at odds with itself is refused; so are the codecs whose
@@ -15,14 +15,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io.h"
-#include "mem.h"
 
-#define COPY_BLOCK ((size_t)1 << 20)
 /* chunk.h lists no more; what lies behind them is not known. */
 #define MAX_CHUNKS 4096
 #define MAX_FORMAT 4096
@@ -36,12 +32,6 @@
 enum { TAG_PCM = 1, TAG_MS_ADPCM, TAG_FLOAT, TAG_A_LAW = 6, TAG_MU_LAW, TAG_IMA_ADPCM = 0x11 };
 enum { TAG_GSM = 0x31, TAG_EXTENSIBLE = 0xfffe };
 
-struct rehead_piece {
-	char *bytes;	 /* owned, or NULL: of the old file */
-	uint64_t offset; /* in the old file */
-	uint64_t len;
-};
-
 struct build {
 	struct rehead *p;
 	const struct chunk_layout *l;
@@ -52,7 +42,6 @@ struct build {
 	uint64_t frames;
 	const struct chunk *room; /* whose place ds64 takes, or NULL */
 	bool wide;		  /* the new file is RF64 */
-	unsigned cap;
 	struct err *e;
 };
 
@@ -223,40 +212,10 @@ read_format(struct build *b)
 
 /* ---- pieces ---- */
 
-static struct rehead_piece *
-add_piece(struct build *b, uint64_t len)
-{
-	struct rehead *p = b->p;
-	struct rehead_piece *piece;
-
-	if (p->n_pieces == b->cap) {
-		unsigned cap = b->cap == 0 ? 16 : b->cap * 2;
-
-		if ((piece = realloc(p->pieces, cap * sizeof *piece)) == NULL) {
-			err_nomem(b->e);
-			return NULL;
-		}
-		p->pieces = piece;
-		b->cap = cap;
-	}
-	piece = &p->pieces[p->n_pieces++];
-	*piece = (struct rehead_piece){.len = len};
-	p->size_bytes += len;
-	return piece;
-}
-
 static int
 add_bytes(struct build *b, const void *bytes, size_t len)
 {
-	char *copy = mem_bytes(bytes, len, b->e);
-	struct rehead_piece *piece = copy == NULL ? NULL : add_piece(b, len);
-
-	if (piece == NULL) {
-		free(copy);
-		return -1;
-	}
-	piece->bytes = copy;
-	return 0;
+	return pieces_add_bytes(&b->p->pieces, bytes, len, b->e);
 }
 
 static int
@@ -271,19 +230,7 @@ add_number(struct build *b, uint64_t v, unsigned bytes)
 static int
 add_file(struct build *b, uint64_t offset, uint64_t len)
 {
-	struct rehead_piece *piece = b->p->n_pieces == 0 ? NULL : &b->p->pieces[b->p->n_pieces - 1];
-
-	if (len == 0)
-		return 0;
-	if (piece != NULL && piece->bytes == NULL && piece->offset + piece->len == offset) {
-		piece->len += len;
-		b->p->size_bytes += len;
-		return 0;
-	}
-	if ((piece = add_piece(b, len)) == NULL)
-		return -1;
-	piece->offset = offset;
-	return 0;
+	return pieces_add_file(&b->p->pieces, b->fd, offset, len, b->e);
 }
 
 /* Every chunk starts at a multiple of 2 (W64: 8), whatever its writer thought of that. */
@@ -291,7 +238,7 @@ static int
 add_pad(struct build *b)
 {
 	unsigned step = b->l->family == CHUNK_W64 ? 8 : 2;
-	unsigned over = (unsigned)(b->p->size_bytes % step);
+	unsigned over = (unsigned)(b->p->pieces.size_bytes % step);
 
 	return over == 0 ? 0 : add_bytes(b, "\0\0\0\0\0\0\0", step - over);
 }
@@ -413,19 +360,28 @@ add_outer(struct build *b)
 	return add_bytes(b, h, len);
 }
 
-/* Piece 0 is the outermost header, piece 1 of a RF64 is its ds64. */
+static void
+patch(struct build *b, uint64_t at, uint64_t v, unsigned bytes)
+{
+	char n[8];
+
+	put(n, v, bytes, b->l->big_endian);
+	pieces_patch(&b->p->pieces, at, n, bytes);
+}
+
+/* Of a RF64 it stands in ds64, whose body begins at 20. */
 static void
 add_outer_size(struct build *b)
 {
-	uint64_t total = b->p->size_bytes;
+	uint64_t total = b->p->pieces.size_bytes;
 
 	if (b->l->family == CHUNK_W64) {
-		put(b->p->pieces[0].bytes + 16, total, 8, false);
+		patch(b, 16, total, 8);
 	} else if (b->wide) {
-		put(b->p->pieces[0].bytes + 4, UINT32_MAX, 4, false);
-		put(b->p->pieces[1].bytes + 8, total - 8, 8, false);
+		patch(b, 4, UINT32_MAX, 4);
+		patch(b, 20, total - 8, 8);
 	} else {
-		put(b->p->pieces[0].bytes + 4, total - 8, 4, b->l->big_endian);
+		patch(b, 4, total - 8, 4);
 	}
 }
 
@@ -623,57 +579,17 @@ rehead_plan(int fd, uint64_t size_bytes, struct rehead *p, struct err *e)
 
 /* ---- writing ---- */
 
-static int
-copy_stretch(const struct rehead_piece *piece, int fd, int out_fd, char *block,
-    const atomic_int *stop, atomic_ullong *bytes_done, struct err *e)
-{
-	for (uint64_t at = 0; at < piece->len;) {
-		size_t n = piece->len - at < COPY_BLOCK ? (size_t)(piece->len - at) : COPY_BLOCK;
-
-		if (stop != NULL && atomic_load(stop) != 0)
-			return err_set(e, ERR_STOPPED, NULL, "stopped");
-		if (get(fd, piece->offset + at, block, n, e) == -1 ||
-		    io_write(out_fd, block, n, e) == -1)
-			return -1;
-		if (bytes_done != NULL)
-			atomic_fetch_add(bytes_done, (unsigned long long)n);
-		at += n;
-	}
-	return 0;
-}
-
 int
-rehead_write(const struct rehead *p, int fd, int out_fd, const atomic_int *stop,
+rehead_write(struct rehead *p, int fd, int out_fd, const atomic_int *stop,
     atomic_ullong *bytes_done, struct err *e)
 {
-	char *block = mem_new(COPY_BLOCK, 1, e);
-	int rc = -1;
-
-	if (block == NULL)
-		return -1;
-	if (lseek(out_fd, 0, SEEK_SET) == -1) {
-		err_sys(e, "writing");
-		goto out;
-	}
-	for (unsigned i = 0; i < p->n_pieces; i++) {
-		const struct rehead_piece *piece = &p->pieces[i];
-
-		if ((piece->bytes != NULL
-			    ? io_write(out_fd, piece->bytes, (size_t)piece->len, e)
-			    : copy_stretch(piece, fd, out_fd, block, stop, bytes_done, e)) == -1)
-			goto out;
-	}
-	rc = 0;
-out:
-	free(block);
-	return rc;
+	pieces_use(&p->pieces, fd);
+	return pieces_write(&p->pieces, out_fd, stop, bytes_done, e);
 }
 
 void
 rehead_free(struct rehead *p)
 {
-	for (unsigned i = 0; i < p->n_pieces; i++)
-		free(p->pieces[i].bytes);
-	free(p->pieces);
+	pieces_free(&p->pieces);
 	*p = (struct rehead){0};
 }

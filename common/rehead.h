@@ -21,18 +21,15 @@
 
 #include "chunk.h"
 #include "err.h"
-
-struct rehead_piece; /* of the new file: bytes from memory, or a stretch of the old file */
+#include "pieces.h"
 
 struct rehead {
 	const char *container; /* of the new file: wav rf64 w64 aiff */
 	uint64_t audio_bytes;  /* whole frames (ADPCM, GSM: whole blocks) that are kept */
 	uint64_t lost_bytes;   /* of the old file that the new one does not have: part of a frame, a
 				  cut chunk, junk (tags, padding) behind the audio */
-	uint64_t size_bytes;   /* of the new file */
 	char message[256];     /* what is wrong with the old header, for people */
-	struct rehead_piece *pieces;
-	unsigned n_pieces;
+	struct pieces pieces;  /* the new file */
 };
 
 /*
@@ -49,7 +46,7 @@ int rehead_plan(int fd, uint64_t size_bytes, struct rehead *p, struct err *e);
  * (unreadable; modified, when it became shorter), ERR_STOPPED, ERR_SYSTEM (a full disk); what was
  * written until then is of no use.
  */
-int rehead_write(const struct rehead *p, int fd, int out_fd, const atomic_int *stop,
+int rehead_write(struct rehead *p, int fd, int out_fd, const atomic_int *stop,
     atomic_ullong *bytes_done, struct err *e);
 void rehead_free(struct rehead *p);
 

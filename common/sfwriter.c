@@ -22,8 +22,8 @@
 #include "version.h"
 
 #define BLOCK_SAMPLES 8192
-/* Of eight levels, as libsndfile counts: 5 / 8. */
-#define FLAC_COMPRESSION 0.625
+#define FLAC_LEVEL 5
+#define FLAC_LEVELS 8
 #define VORBIS_QUALITY 0.6
 #define FLAC_MAX_CHANNELS 8
 #define OGG_MAX_CHANNELS 255
@@ -34,8 +34,9 @@ struct sfwriter {
 	bool ogg;
 	unsigned channels;
 	struct pcm_kept kept;
+	struct sfwriter_flac flac;
 	uint64_t frames;
-	uint64_t pos;	  /* of libsndfile in the file */
+	uint64_t pos;	  /* of libsndfile in the stream */
 	uint64_t size;	  /* of what was written whole */
 	uint64_t unit;	  /* where the frame or page started that is being written */
 	bool abandoned;	  /* what libsndfile still has is not wanted */
@@ -86,10 +87,19 @@ cut_to_unit(struct sfwriter *w)
 	/* A header that is written again is no reason to lose sound. */
 	if (w->pos < w->size)
 		return;
-	if (ftruncate(w->fd, (off_t)w->unit) == 0)
+	if (ftruncate(w->fd, (off_t)(w->flac.offset_bytes + w->unit)) == 0)
 		w->size = w->unit;
 	else
 		err_prefix(&w->error, "part of a frame stays at the end");
+}
+
+/* RFC 9639 section 9.1: no metadata block begins with the sync code of a frame. */
+static void
+tell_frame(const struct sfwriter *w, const unsigned char *p, size_t len)
+{
+	if (w->flac.frame != NULL && w->pos == w->size && len >= 2 && p[0] == 0xff &&
+	    (p[1] & 0xfe) == 0xf8)
+		w->flac.frame(w->flac.ctx, w->pos, p, len);
 }
 
 static sf_count_t
@@ -102,10 +112,12 @@ vio_write(const void *p, sf_count_t len, void *user)
 		return 0;
 	if (w->pos == w->size && (page || !w->ogg))
 		w->unit = w->pos;
-	if (io_pwrite(w->fd, p, (size_t)len, w->pos, NULL, &w->error) == -1) {
+	if (io_pwrite(w->fd, p, (size_t)len, w->flac.offset_bytes + w->pos, NULL, &w->error) ==
+	    -1) {
 		cut_to_unit(w);
 		return 0;
 	}
+	tell_frame(w, p, (size_t)len);
 	w->pos += (uint64_t)len;
 	if (w->size < w->pos)
 		w->size = w->pos;
@@ -173,20 +185,25 @@ static int
 sf_format(const struct sfwriter_opts *o)
 {
 	if (o->codec == SFWRITER_FLAC)
-		return SF_FORMAT_FLAC | (o->kept.bits == 16 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_24);
+		return SF_FORMAT_FLAC | (o->kept.bits == 8	 ? SF_FORMAT_PCM_S8
+					    : o->kept.bits == 16 ? SF_FORMAT_PCM_16
+								 : SF_FORMAT_PCM_24);
 	return SF_FORMAT_OGG | (o->codec == SFWRITER_OPUS ? SF_FORMAT_OPUS : SF_FORMAT_VORBIS);
 }
 
 static void
 describe(struct sfwriter *w, const struct sfwriter_opts *o)
 {
-	double compression = FLAC_COMPRESSION, quality = VORBIS_QUALITY;
+	int level = o->flac != NULL ? o->flac->level : FLAC_LEVEL;
+	double compression = (double)level / FLAC_LEVELS, quality = VORBIS_QUALITY;
 	char start[CLOCK_TEXT_MAX];
 
 	if (o->codec == SFWRITER_FLAC)
 		sf_command(w->sf, SFC_SET_COMPRESSION_LEVEL, &compression, sizeof compression);
 	else if (o->codec == SFWRITER_VORBIS)
 		sf_command(w->sf, SFC_SET_VBR_ENCODING_QUALITY, &quality, sizeof quality);
+	if (o->flac != NULL)
+		return;
 	if (o->title != NULL && o->title[0] != '\0')
 		sf_set_string(w->sf, SF_STR_TITLE, o->title);
 	sf_set_string(w->sf, SF_STR_DATE, clock_rfc3339(o->start, start));
@@ -206,6 +223,8 @@ sfwriter_open(int fd, const struct sfwriter_opts *o, struct err *e)
 	w->ogg = o->codec != SFWRITER_FLAC;
 	w->channels = o->channels;
 	w->kept = o->kept;
+	if (o->flac != NULL)
+		w->flac = *o->flac;
 	if ((w->sf = sf_open_virtual(&vio, SFM_WRITE, &info, w)) == NULL) {
 		if (w->error.class != ERR_NONE)
 			*e = w->error;
@@ -268,6 +287,20 @@ sfwriter_write(struct sfwriter *w, const void *samples, uint64_t frames, struct 
 }
 
 int
+sfwriter_write_ints(struct sfwriter *w, const int *samples, uint64_t frames, struct err *e)
+{
+	sf_count_t n;
+
+	if (failed(w, true, e))
+		return -1;
+	n = sf_writef_int(w->sf, samples, (sf_count_t)frames);
+	if (failed(w, n == (sf_count_t)frames, e))
+		return -1;
+	w->frames += frames;
+	return 0;
+}
+
+int
 sfwriter_finish(struct sfwriter *w, struct err *e)
 {
 	int r = sf_close(w->sf);
@@ -275,7 +308,9 @@ sfwriter_finish(struct sfwriter *w, struct err *e)
 	w->sf = NULL;
 	if (failed(w, r == 0, e))
 		return -1;
-	return ftruncate(w->fd, (off_t)w->size) == -1 ? err_sys(e, "setting its length") : 0;
+	return ftruncate(w->fd, (off_t)(w->flac.offset_bytes + w->size)) == -1
+		   ? err_sys(e, "setting its length")
+		   : 0;
 }
 
 uint64_t

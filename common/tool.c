@@ -114,13 +114,14 @@ static void
 print_usage(const struct tool_spec *s)
 {
 	for (unsigned i = 0; i < s->n_commands; i++)
-		printf("%s %s [OPTION...] %s%s%s\n", i == 0 ? "usage:" : "      ", s->name,
-		    s->commands[i].name, s->commands[i].synopsis[0] != '\0' ? " " : "",
-		    s->commands[i].synopsis);
+		printf("%s %s [OPTION...]%s%s%s%s\n", i == 0 ? "usage:" : "      ", s->name,
+		    s->commands[i].name[0] != '\0' ? " " : "", s->commands[i].name,
+		    s->commands[i].synopsis[0] != '\0' ? " " : "", s->commands[i].synopsis);
 	printf("\n%s\n\n", s->summary);
-	for (unsigned i = 0; i < s->n_commands; i++)
+	for (unsigned i = 0; i < s->n_commands && s->commands[i].name[0] != '\0'; i++)
 		printf("  %-28s %s\n", s->commands[i].name, s->commands[i].help);
-	printf("\n");
+	if (s->commands[0].name[0] != '\0')
+		printf("\n");
 	for (unsigned i = 0; i < s->n_options; i++)
 		print_option(&s->options[i]);
 	printf("\n");
@@ -275,7 +276,8 @@ find_command(struct tool *t, int argc, char **argv, struct err *e)
 	t->operands = argv + optind;
 	t->n_operands = argc - optind;
 	for (unsigned i = 0; t->n_operands > 0 && i < s->n_commands; i++)
-		if (strcmp(t->operands[0], s->commands[i].name) == 0) {
+		if (s->commands[i].name[0] != '\0' &&
+		    strcmp(t->operands[0], s->commands[i].name) == 0) {
 			t->command = i;
 			t->operands++;
 			t->n_operands--;

@@ -28,7 +28,7 @@
 #define TOOL_ALL_COMMANDS (~0u)
 
 struct tool_command {
-	const char *name;
+	const char *name;     /* "": the only one, which is not named */
 	const char *synopsis; /* what stands behind the name in the usage */
 	const char *help;
 };

@@ -233,9 +233,8 @@ static int
 add_one(struct tool *t, struct archive *a, const struct adopt *how, struct tool_item *item,
     struct err *e)
 {
-	struct json *rec = NULL, *v, *copy;
+	struct json *rec = NULL;
 	struct err bad;
-	const char *key;
 	int64_t id, other;
 	int rc = -1;
 
@@ -255,13 +254,8 @@ add_one(struct tool *t, struct archive *a, const struct adopt *how, struct tool_
 	}
 	if (catalogue_record(a->catalogue, id, &rec, e) != 1)
 		goto out;
-	for (void *it = json_first(item->rec, &key, &v); it != NULL;
-	     it = json_next(item->rec, it, &key, &v))
-		if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 &&
-		    json_get(rec, key) == NULL &&
-		    ((copy = json_clone(v, e)) == NULL || json_put(rec, key, copy, e) == -1))
-			goto out;
-	rc = tool_emit_found(t, rec, e);
+	if (catalogue_pass_on(rec, item->rec, e) == 0)
+		rc = tool_emit_found(t, rec, e);
 	tool_idle(t);
 out:
 	json_free(rec);

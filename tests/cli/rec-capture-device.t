@@ -85,7 +85,7 @@ done
 is "and nothing is left" "$(manifest "$root")" "$before"
 
 for signal in INT TERM HUP; do
-	env --default-signal=INT rec-capture -C "$root" -q -r $rate -c 2 -d paced -t 20 >signalled 2>/dev/null &
+	env --default-signal=INT,TERM,HUP rec-capture -C "$root" -q -r $rate -c 2 -d paced -t 20 >signalled 2>/dev/null &
 	recorder=$!
 	until [ -n "$(find "$temp" -name '*.part' -size +50k)" ] || ! kill -0 $recorder 2>/dev/null; do
 		sleep 0.05

@@ -150,7 +150,7 @@ plan(const char *name)
 	r = rehead_plan(fd, size_of(name), &p, &e);
 	ck_assert_msg((r == -1) == (e.class != ERR_NONE), "%d, but: %s", r, e.text);
 	if (r != 1)
-		ck_assert(p.pieces == NULL && p.n_pieces == 0);
+		ck_assert(p.pieces.list == NULL && p.pieces.n == 0);
 	close(fd);
 	return r;
 }
@@ -167,7 +167,7 @@ write_planned(const char *from, const char *to)
 	ck_assert_uint_le(atomic_load(&done), size_of(from));
 	close(fd);
 	close(out);
-	ck_assert_uint_eq(size_of(to), p.size_bytes);
+	ck_assert_uint_eq(size_of(to), p.pieces.size_bytes);
 }
 
 static void
@@ -807,7 +807,7 @@ write_head(const char *from, const char *to)
 	ck_assert_int_eq(rehead_write(&p, fd, out, NULL, NULL, &e), -1);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
 	ck_assert_int_eq(e.class, ERR_SYSTEM);
-	ck_assert_int_eq(ftruncate(out, (off_t)p.size_bytes), 0);
+	ck_assert_int_eq(ftruncate(out, (off_t)p.pieces.size_bytes), 0);
 	close(fd);
 	close(out);
 }
@@ -832,7 +832,7 @@ START_TEST(a_wav_beyond_4_gib_becomes_rf64)
 	ck_assert_str_eq(p.container, "rf64");
 	ck_assert_uint_eq(p.audio_bytes, HUGE_BYTES - (junk ? 80 : 44));
 	/* With room for ds64, nothing moves. */
-	ck_assert_uint_eq(p.size_bytes, HUGE_BYTES + (junk ? 0 : 36));
+	ck_assert_uint_eq(p.pieces.size_bytes, HUGE_BYTES + (junk ? 0 : 36));
 	snprintf(frames, sizeof frames, "%llu", (unsigned long long)p.audio_bytes / 2);
 	write_head("huge.wav", "huge.rf64");
 	assert_chunks("huge.rf64", "ds64 fmt data", false);
@@ -859,7 +859,7 @@ START_TEST(an_rf64_keeps_its_table)
 	save("broken.wav");
 	repair("broken.wav", "fixed.wav");
 	ck_assert_int_eq(plan("broken.wav"), 1);
-	ck_assert_uint_eq(p.size_bytes, size_of("broken.wav"));
+	ck_assert_uint_eq(p.pieces.size_bytes, size_of("broken.wav"));
 	load("fixed.wav");
 	ck_assert_int_eq(memcmp(b.data + 44, "\1\0\0\0smpl\5\0\0\0\0\0\0\0fmt ", 20), 0);
 	ck_assert_int_eq(memcmp(b.data + 28, "\x90\1\0\0\0\0\0\0\xc8\0\0\0\0\0\0\0", 16), 0);
