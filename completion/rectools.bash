@@ -1,5 +1,5 @@
-# bash completion for rec-meta, rec-migrate, rec-health and rec-capture. Source it, or install it as
-# share/bash-completion/completions/rec-meta with links rec-migrate, rec-health and rec-capture to it.
+# bash completion for rec-meta, rec-migrate, rec-health, rec-capture and rec-trim. Source it, or install it as
+# share/bash-completion/completions/rec-meta with links of the other names to it.
 #
 # Commands and options come from the tool's own -h, so that they never lag behind it.
 
@@ -103,13 +103,14 @@ _rectools()
 	elif [ "$prev" = = ] && ((COMP_CWORD > 1)); then
 		prev=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
-	words=" $(_rectools_usage "$tool" | sed 's/ .*//' | tr '\n' ' ')"
+	# A tool without commands has none.
+	words=" $(_rectools_usage "$tool" | sed '/^\[/d; s/ .*//' | tr '\n' ' ')"
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		value=${COMP_WORDS[i]}
 		case $value in
 		-C|-E|-j|-o|--root|--env|--jobs|--output|--progress|--shard|--title|--where|--sort|--limit|--metrics|\
 		--html|--only|--skip|--fixity|--max-time|--max-bytes|-d|-f|-r|-c|-b|-t|--device|--format|--rate|--channels|\
-		--bits|--time|--split-time|--split-size|--raw)
+		--bits|--time|--until|--split-time|--split-size|--split-at|--threshold|--hysteresis|--pre-roll|--hang|--raw)
 			# Its argument is no command.
 			if [ "${COMP_WORDS[i + 1]}" = = ]; then
 				i=$((i + 1))
@@ -125,6 +126,23 @@ _rectools()
 		esac
 	done
 
+	if [ "${tool##*/}" = rec-trim ]; then
+		case $prev in
+		-d|-s|-e|--start|--end|--length|--min-silence|--fade-in|--fade-out|--gain|--normalize) return ;;
+		--split)
+			_rectools_reply 'every= at= silence cues' "$cur"
+			if [[ ${COMPREPLY[0]-} == *= ]]; then
+				compopt -o nospace 2>/dev/null
+			fi
+			return
+			;;
+		-O|--out)
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
+		esac
+	fi
 	case $prev in
 	-o|--output) _rectools_reply 'json table path path0' "$cur"; return ;;
 	-E|--env) _rectools_reply 'development testing production' "$cur"; return ;;
@@ -132,7 +150,8 @@ _rectools()
 	-C|--root) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--metrics|--html) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	-j|--jobs|--shard|--title|--where|--limit|--max-time|--max-bytes) return ;;
-	-t|-c|--time|--channels|--split-time|--split-size) return ;;
+	-t|-c|--time|--until|--channels|--split-time|--split-size|--threshold|--hysteresis|--pre-roll|--hang) return ;;
+	--split-at) _rectools_reply 'minute hour day 15m' "$cur"; return ;;
 	-d|--device) _rectools_reply "$(_rectools_devices "$tool" | sort -u)" "$cur"; return ;;
 	-f|--format) _rectools_reply 'wav w64 flac ogg opus' "$cur"; return ;;
 	-b|--bits) _rectools_reply '16 24 32 f32' "$cur"; return ;;
@@ -183,6 +202,10 @@ _rectools()
 		;;
 	esac
 	case ${tool##*/}:$command in
+	rec-trim:)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
 	*:)
 		_rectools_reply "$words" "$cur"
 		;;
@@ -208,4 +231,4 @@ _rectools()
 	esac
 }
 
-complete -F _rectools rec-meta rec-migrate rec-health rec-capture
+complete -F _rectools rec-meta rec-migrate rec-health rec-capture rec-trim

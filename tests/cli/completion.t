@@ -40,7 +40,7 @@ offers "the options of a command" "--purge" rec-meta rm --pu
 offers "an option of another command is not offered" "" rec-meta list --pu
 offers "an option with an argument ends in =" "--where=" rec-meta list --w
 offers "common options are offered with every command" "--dry-run" rec-migrate rollback --d
-for tool in rec-meta rec-migrate rec-health rec-capture; do
+for tool in rec-meta rec-migrate rec-health rec-capture rec-trim; do
 	offers "every option of $tool is offered before the command" \
 	    "$("$tool" -h | grep -o -E '^ +(-., )?--[a-z-]+=?' | grep -o -e '--.*' | sort | tr '\n' ' ' | sed 's/ *$//')" \
 	    "$tool" --
@@ -85,7 +85,7 @@ cd "$TMP" || exit 1
 offers "what --max-time takes is not guessed" "" rec-health check --max-time ""
 
 offers "the commands of rec-capture" "record recover" rec-capture rec
-offers "the options of record" "--split-size= --split-time=" rec-capture record --spl
+offers "the options of record" "--split-at= --split-silence --split-size= --split-time=" rec-capture record --spl
 offers "recover has none of its own" "" rec-capture recover --spl
 offers "formats of files" "flac ogg opus w64 wav" rec-capture -f ""
 offers "formats of samples" "s24be s24le" rec-capture --raw = s24

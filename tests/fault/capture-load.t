@@ -34,7 +34,7 @@ cat >"$D/asound.conf" <<-END
 END
 export ALSA_CONFIG_PATH=$D/asound.conf
 make_archive "$D/archive" 0002
-echo REC_TEMP_PATH=recordings/temp >>"$D/archive/.env"
+printf "%s\n" REC_TEMP_PATH=recordings/temp RECORDINGS_MAX_SIZE_MB=2000 >>"$D/archive/.env"
 
 for ((i = 0; i < $(nproc); i++)); do
 	(while :; do :; done) &
