@@ -102,7 +102,7 @@ check-static: all
 	scripts/check-manuals $(B)/bin man
 
 check-unit: $(UNIT:%=$(B)/unit/%)
-	@for t in $^; do echo "$$t"; $(REC_WRAP) ./$$t || exit 1; done
+	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh -c '$(REC_WRAP) ./{} >{}.log 2>&1 && tail -n 1 {}.log || { cat {}.log; exit 255; }'
 
 check-cli: all $(B)/fault/shim.so $(TESTDEV)
 	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/cli
