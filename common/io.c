@@ -305,32 +305,57 @@ io_read_file(int dirfd, const char *path, size_t max, struct buf *b, struct err 
 	return rc;
 }
 
-int
-io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e)
+/*
+ * The lock tells a temporary file that is being written from one that a killed run left. Between
+ * its creation and the lock it may be swept: 0 then, and another is made; 1, -1.
+ */
+static int
+create_temp(struct io_new *f, struct err *e)
 {
 	unsigned char r[4];
 	char hex[9];
+	struct stat st;
 
-	*f = (struct io_new){.fd = -1, .dirfd = dirfd};
 	if (hash_random(r, sizeof r, e) == -1)
 		return -1;
 	hash_hex(r, sizeof r, hex);
 	/* A long name is cut in the temporary one, so that this fits wherever the name itself does.
 	 */
-	if ((f->name = mem_str(name, e)) == NULL ||
-	    (f->temp = mem_fmt(e, TEMP_PREFIX "%.200s.%s" TEMP_SUFFIX, name, hex)) == NULL) {
-		io_new_close(f);
+	free(f->temp);
+	if ((f->temp = mem_fmt(e, TEMP_PREFIX "%.200s.%s" TEMP_SUFFIX, f->name, hex)) == NULL)
 		return -1;
-	}
-	f->fd = openat(dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	f->fd = openat(f->dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (f->fd == -1) {
-		err_sys(e, "creating a file for %s", name);
+		err_sys(e, "creating a file for %s", f->name);
 		free(f->temp);
 		f->temp = NULL;
-		io_new_close(f);
 		return -1;
 	}
+	if (flock(f->fd, LOCK_EX | LOCK_NB) == 0 && fstat(f->fd, &st) == 0 && st.st_nlink > 0)
+		return 1;
+	unlinkat(f->dirfd, f->temp, 0);
+	close(f->fd);
+	f->fd = -1;
 	return 0;
+}
+
+int
+io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e)
+{
+	int rc = 0;
+
+	*f = (struct io_new){.fd = -1, .dirfd = dirfd};
+	if ((f->name = mem_str(name, e)) == NULL)
+		return -1;
+	for (int tries = 0; rc == 0 && tries < 100; tries++)
+		rc = create_temp(f, e);
+	if (rc == 0)
+		rc = err_set(e, ERR_SYSTEM, NULL,
+		    "a file for %s cannot be locked: does this file system have flock?", name);
+	if (rc == 1)
+		return 0;
+	io_new_close(f);
+	return -1;
 }
 
 int
@@ -731,6 +756,19 @@ io_is_temp(const char *name)
 	       strcmp(p + 1 + 2 * sizeof r, TEMP_SUFFIX) == 0;
 }
 
+/* Unless somebody is writing it. */
+static void
+sweep(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd == -1)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(dirfd, name, 0);
+	close(fd);
+}
+
 int
 io_sweep_temps(int dirfd, struct err *e)
 {
@@ -741,7 +779,7 @@ io_sweep_temps(int dirfd, struct err *e)
 		return -1;
 	while ((entry = readdir(d)) != NULL)
 		if (io_is_temp(entry->d_name))
-			unlinkat(dirfd, entry->d_name, 0);
+			sweep(dirfd, entry->d_name);
 	closedir(d);
 	return 0;
 }

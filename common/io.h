@@ -8,7 +8,7 @@
  *	io_new_commit(&f, e)          fsync, rename without replacing, fsync of the folder
  *	io_new_close(&f)              always; removes the temporary file when it was not committed
  *
- * The temporary file is in the same folder and named ".rec-NAME.XXXXXXXX.tmp".
+ * The temporary file is in the same folder, named ".rec-NAME.XXXXXXXX.tmp", and locked (flock).
  *
  * What grows for hours, and is worth having when it is cut off, has its name from the start, one
  * that says so, and a lock while somebody writes it: io_create_locked.
@@ -131,7 +131,8 @@ int io_unlink(int dirfd, const char *name, struct err *e);
 const char *io_base_name(const char *path);
 /* True for the name of a temporary file as io_new_open makes them. */
 bool io_is_temp(const char *name);
-/* Removes temporary files that io_new_open left in a folder when a run was killed. */
+/* Removes temporary files that io_new_open left in a folder when a run was killed: those that
+ * nobody holds. */
 int io_sweep_temps(int dirfd, struct err *e);
 
 /* Bytes that an unprivileged writer may still write on the file system of fd. */

@@ -18,12 +18,14 @@
 #include "mem.h"
 #include "record.h"
 #include "replace.h"
+#include "run.h"
 #include "version.h"
 #include "waveform.h"
 #include "work.h"
 
 #define NS_PER_S 1000000000
 #define WAVEFORM_ROWS 8
+#define PATIENCE_NS 500000000
 
 /* A new file. */
 struct part {
@@ -47,6 +49,11 @@ struct context {
 	struct tool_items *items;
 	struct footage *at; /* the one whose parts are being made */
 	size_t next_part;
+	struct run run;
+	bool running;
+	atomic_int in_hand; /* parts that are being made */
+	int64_t done_ns;    /* when the last one was done */
+	struct err ended;   /* what went wrong when a run was ended meanwhile */
 };
 
 /* ---- memory ---- */
@@ -124,6 +131,7 @@ next_part(void *ctx, void **out, struct err *e)
 		footage_leave(c->at);
 		c->at = NULL;
 	}
+	atomic_fetch_add(&c->in_hand, 1);
 	*out = p;
 	return 1;
 }
@@ -182,6 +190,7 @@ next_joined(void *ctx, void **out, struct err *e)
 		part_free(p);
 		return rc;
 	}
+	atomic_fetch_add(&c->in_hand, 1);
 	*out = p;
 	return 1;
 }
@@ -464,10 +473,10 @@ put_out(struct trim *t, struct part *p, struct err *e)
 }
 
 static int
-replace_original(struct trim *t, struct part *p, const struct provenance *provenance, struct err *e)
+replace_original(struct run *r, struct part *p, const struct provenance *provenance, struct err *e)
 {
 	struct footage *f = p->footage[0];
-	struct replace r = {.r = t->r,
+	struct replace replace = {.r = r,
 	    .row = &f->row,
 	    .folder = f->folder,
 	    .was = &f->original.st,
@@ -475,15 +484,15 @@ replace_original(struct trim *t, struct part *p, const struct provenance *proven
 	    .file = &p->file,
 	    .now = &p->m,
 	    .provenance = provenance};
-	int rc = replace_file(&r, e);
+	int rc = replace_file(&replace, e);
 
-	free(r.backup);
+	free(replace.backup);
 	return rc;
 }
 
 static int
 add_new(
-    struct trim *t, struct part *p, const struct provenance *provenance, int64_t *id, struct err *e)
+    struct run *r, struct part *p, const struct provenance *provenance, int64_t *id, struct err *e)
 {
 	const struct footage *f = p->footage[0];
 	const char *name = json_get_str(f->rec, "filename");
@@ -494,24 +503,53 @@ add_new(
 	    .title = p->made.title,
 	    .m = &p->m,
 	    .provenance = provenance};
-	int rc = filename == NULL ? -1 : edited_add(t->r, &n, id, e);
+	int rc = filename == NULL ? -1 : edited_add(r, &n, id, e);
 
 	free(filename);
 	return rc;
 }
 
+/* A run, when there is none: others may have changed the archive since. */
 static int
-put_in_archive(struct trim *t, struct part *p, struct err *e)
+begin_run(struct context *c, struct err *e)
 {
+	if (c->running)
+		return 0;
+	c->run = (struct run){0};
+	if (run_open(&c->run, c->t->a, "trim", e) == -1 || run_upgrade(&c->run, e) == -1) {
+		run_close(&c->run);
+		return -1;
+	}
+	c->running = true;
+	return 0;
+}
+
+static int
+end_run(struct context *c, struct err *e)
+{
+	int rc;
+
+	if (!c->running)
+		return 0;
+	c->running = false;
+	rc = run_end(&c->run, c->t->t->problems, e);
+	run_close(&c->run);
+	return rc;
+}
+
+static int
+put_in_archive(struct context *c, struct part *p, struct err *e)
+{
+	struct trim *t = c->t;
 	struct json *details = json_new_object(e), *rec = NULL;
 	struct provenance provenance = {
 	    .tool = "rec-trim " REC_VERSION, .started = p->made.start, .details = details};
 	int64_t id = p->footage[0]->row.id;
 	int rc = -1;
 
-	if (details != NULL && put_edit(details, p, e) == 0 &&
-	    (t->in_place ? replace_original(t, p, &provenance, e)
-			 : add_new(t, p, &provenance, &id, e)) == 0 &&
+	if (details != NULL && put_edit(details, p, e) == 0 && begin_run(c, e) == 0 &&
+	    (t->in_place ? replace_original(&c->run, p, &provenance, e)
+			 : add_new(&c->run, p, &provenance, &id, e)) == 0 &&
 	    catalogue_record(t->a->catalogue, id, &rec, e) == 1 && put_edit(rec, p, e) == 0 &&
 	    pass_on(rec, p, e) == 0)
 		rc = tool_emit_found(t->t, rec, e);
@@ -587,8 +625,9 @@ tell_problem(struct trim *t, struct part *p, struct err *e)
 }
 
 static int
-finish(struct trim *t, struct part *p, struct err *e)
+finish(struct context *c, struct part *p, struct err *e)
 {
+	struct trim *t = c->t;
 	const struct tool_item *item = p->footage[0]->item;
 	int rc;
 
@@ -604,7 +643,7 @@ finish(struct trim *t, struct part *p, struct err *e)
 	if (t->t->dry_run)
 		return tell_plan(t, p, e);
 	tell_limits(t, p);
-	rc = t->out != NULL ? put_out(t, p, &p->problem) : put_in_archive(t, p, &p->problem);
+	rc = t->out != NULL ? put_out(t, p, &p->problem) : put_in_archive(c, p, &p->problem);
 	if (rc == 0)
 		return 0;
 	if (p->problem.class == ERR_ITEM)
@@ -617,10 +656,12 @@ static int
 done_part(void *ctx, void *item, struct err *e)
 {
 	struct context *c = ctx;
-	int rc = finish(c->t, item, e);
+	int rc = finish(c, item, e);
 
 	part_free(item);
+	atomic_fetch_sub(&c->in_hand, 1);
 	atomic_fetch_add(&c->t->t->items_done, 1);
+	c->done_ns = clock_monotonic_ns();
 	return rc;
 }
 
@@ -631,10 +672,16 @@ drop_part(void *ctx, void *item)
 	part_free(item);
 }
 
+/* While it waits for items, the archive is not kept from others. */
 static void
 idle(void *ctx)
 {
-	tool_idle(((struct context *)ctx)->t->t);
+	struct context *c = ctx;
+
+	tool_idle(c->t->t);
+	if (c->running && c->ended.class == ERR_NONE && atomic_load(&c->in_hand) == 0 &&
+	    clock_monotonic_ns() - c->done_ns > PATIENCE_NS)
+		end_run(c, &c->ended);
 }
 
 int
@@ -656,6 +703,7 @@ trim_run(struct trim *t, struct err *e)
 	    .jobs = t->t->jobs,
 	    .stop = &tool_stop};
 	struct catalogue_opts o;
+	struct err later;
 	int rc = c.items == NULL ? -1 : 0;
 
 	if (rc == 0 && t->a != NULL && t->a->catalogue != NULL) {
@@ -665,6 +713,12 @@ trim_run(struct trim *t, struct err *e)
 	}
 	if (rc == 0)
 		rc = work_run(&w, e);
+	if (end_run(&c, rc == -1 ? &later : e) == -1)
+		rc = -1;
+	if (rc == 0 && c.ended.class != ERR_NONE) {
+		*e = c.ended;
+		rc = -1;
+	}
 	footage_leave(c.at);
 	catalogue_close(c.look.reader);
 	tool_items_close(c.items);

@@ -5,6 +5,10 @@
  * the new files beside where they will be, under names that are no recordings', and measure them;
  * the caller's thread gives them their names and rows, in the order of the items. What is
  * interrupted leaves nothing.
+ *
+ * Rows are written in a run that lasts as long as there is something to do: while it waits for
+ * items, as behind rec-capture in a pipe, others have their turn, and what comes then is another
+ * run.
  */
 #ifndef REC_TRIM_H
 #define REC_TRIM_H
@@ -15,14 +19,12 @@
 #include "archive.h"
 #include "err.h"
 #include "quantity.h"
-#include "run.h"
 #include "selection.h"
 #include "tool.h"
 
 struct trim {
 	struct tool *t;
-	struct archive *a; /* NULL: none is needed, as there is an out */
-	struct run *r;	   /* NULL: nothing is recorded: an out, or a dry run */
+	struct archive *a; /* opened for writing; NULL: none is needed, as there is an out */
 	struct selection_opts selection;
 	struct quantity_time fade_in, fade_out; /* {0}: none */
 	double gain_db;

@@ -11,7 +11,6 @@
 #include "edit.h"
 #include "encoder.h"
 #include "quantity.h"
-#include "run.h"
 #include "selection.h"
 #include "tool.h"
 #include "trim.h"
@@ -202,19 +201,14 @@ static int
 trim_archive(struct tool *t, struct trim *o, struct err *e)
 {
 	struct archive a;
-	struct run r = {0};
 	int rc = -1;
 
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
 	o->a = &a;
-	o->r = t->dry_run ? NULL : &r;
 	if (volume_check(&a, e) == 0 &&
-	    (t->dry_run || (archive_need_folder(&a, FOLDER_EDITED, e) == 0 &&
-			       run_open(&r, &a, "trim", e) == 0 && run_upgrade(&r, e) == 0)) &&
-	    trim_run(o, e) == 0)
-		rc = t->dry_run ? 0 : run_end(&r, t->problems, e);
-	run_close(&r);
+	    (t->dry_run || archive_need_folder(&a, FOLDER_EDITED, e) == 0))
+		rc = trim_run(o, e);
 	archive_close(&a);
 	return rc;
 }

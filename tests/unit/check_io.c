@@ -677,12 +677,16 @@ START_TEST(a_sweep_removes_temporary_files_of_ours_and_no_others)
 	put_text(dir, ".rec-.1a2b3c4d.tmp", "x");
 	put_text(dir, ".rec-any.thing.0123abcd.tmp", "x");
 	ck_assert_int_eq(io_sweep_temps(dir, &e), 0);
-	ck_assert(!is_there(dir, f.temp));
+	ck_assert(is_there(dir, f.temp)); /* it is being written */
 	ck_assert(!is_there(dir, ".rec-.1a2b3c4d.tmp"));
 	ck_assert(!is_there(dir, ".rec-any.thing.0123abcd.tmp"));
 	for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++)
 		ck_assert_msg(is_there(dir, theirs[i]), "%s is gone", theirs[i]);
 	ck_assert(is_there(dir, ".rec-folder.1a2b3c4d.tmp"));
+	close(f.fd);
+	f.fd = -1;
+	ck_assert_int_eq(io_sweep_temps(dir, &e), 0);
+	ck_assert(!is_there(dir, f.temp));
 	io_new_close(&f);
 }
 END_TEST
