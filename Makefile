@@ -27,7 +27,7 @@ LDFLAGS_ALL := -pthread -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 
 # The link table: what each tool is made of, lowest layer first.
-BASE := utf8 err mem idset clock hash json io quantity walfile
+BASE := utf8 err mem idset clock hash json io bytes quantity walfile
 AUDIO := chunk pieces rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
 CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run provenance volume survey
 TOOL := work table tool

@@ -8,13 +8,12 @@
  */
 #include "carry.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "carry_parts.h"
-#include "io.h"
 #include "mem.h"
 
 #define MAX_BODY ((uint64_t)16 << 20)
@@ -86,19 +85,13 @@ is_wanted(const char *id, bool aiff, bool later)
 static int
 read_body(struct work *w, const struct segment *s, const struct chunk *c, struct buf *out)
 {
-	ssize_t n;
-
 	if (c->size == 0 || c->size > MAX_BODY || c->size > w->room)
 		return 0;
 	w->room -= c->size;
 	if (buf_room(out, (size_t)c->size, w->e) == -1 ||
-	    (n = io_pread(s->fd, out->data, (size_t)c->size, c->offset, w->e)) == -1)
+	    bytes_read(s->fd, c->offset, out->data, (size_t)c->size, w->e) == -1)
 		return -1;
-	if ((uint64_t)n < c->size)
-		return err_item(w->e, P_MODIFIED,
-		    "became shorter while it was read: it ends at byte %" PRIu64,
-		    c->offset + (uint64_t)n);
-	out->len = (size_t)n;
+	out->len = (size_t)c->size;
 	return 0;
 }
 
@@ -220,12 +213,12 @@ move_origin(char *b, const struct carry_origin *o)
 	uint64_t reference, days = 0;
 
 	/* Two halves, the lower one first in each byte order. */
-	reference = carry_number(b + BEXT_REFERENCE, 4, o->big) |
-		    carry_number(b + BEXT_REFERENCE + 4, 4, o->big) << 32;
+	reference = bytes_number(b + BEXT_REFERENCE, 4, o->big) |
+		    bytes_number(b + BEXT_REFERENCE + 4, 4, o->big) << 32;
 	if (!carry_since_midnight(&reference, o->first, o->rate_hz, &days))
 		return;
-	carry_put(b + BEXT_REFERENCE, reference & UINT32_MAX, 4, o->big);
-	carry_put(b + BEXT_REFERENCE + 4, reference >> 32, 4, o->big);
+	bytes_put(b + BEXT_REFERENCE, reference & UINT32_MAX, 4, o->big);
+	bytes_put(b + BEXT_REFERENCE + 4, reference >> 32, 4, o->big);
 	if (o->rate_hz > 0)
 		carry_move_date(b + BEXT_DATE, b + BEXT_TIME, o->first / o->rate_hz, days);
 }
@@ -242,9 +235,9 @@ carry_bext(struct carry_chunk *c, const struct carry_origin *o, struct err *e)
 	c->fate = CARRY_NEW;
 	move_origin(b->data, o);
 	/* Before version 2 this is reserved. 0x7fff: not given. */
-	if (!o->same_audio && carry_number(b->data + BEXT_VERSION, 2, o->big) >= 2)
+	if (!o->same_audio && bytes_number(b->data + BEXT_VERSION, 2, o->big) >= 2)
 		for (unsigned i = BEXT_LOUDNESS; i < BEXT_RESERVED; i += 2)
-			carry_put(b->data + i, 0x7fff, 2, o->big);
+			bytes_put(b->data + i, 0x7fff, 2, o->big);
 	return o->history == NULL ? 0 : add_history(b, o->history, e);
 }
 
@@ -259,7 +252,7 @@ carry_count(
 		return -1;
 	if (bytes == 4 && frames > UINT32_MAX)
 		frames = UINT32_MAX;
-	carry_put(c->new.data + at, frames, bytes, big);
+	bytes_put(c->new.data + at, frames, bytes, big);
 	c->fate = CARRY_NEW;
 	return 0;
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 #define MAX_ID 32767
 #define INST_BYTES 20
 
@@ -38,7 +40,7 @@ item_at(const struct buf *b, size_t at, const struct shape *s, size_t *next)
 
 	if (at > b->len || b->len - at < s->fixed)
 		return 0;
-	len = s->fixed + (size_t)carry_number(b->data + at + s->fixed - s->width, s->width, true);
+	len = s->fixed + (size_t)bytes_number(b->data + at + s->fixed - s->width, s->width, true);
 	*next = at + len + len % 2;
 	return len <= b->len - at ? len : 0;
 }
@@ -51,7 +53,7 @@ is_sound(const struct buf *b, const struct shape *s)
 
 	if (b->len < 2)
 		return false;
-	for (uint64_t n = carry_number(b->data, 2, true); n > 0; n--)
+	for (uint64_t n = bytes_number(b->data, 2, true); n > 0; n--)
 		if (item_at(b, at, s, &at) == 0)
 			return false;
 	return at <= b->len + 1 && b->len <= at + 1;
@@ -62,13 +64,13 @@ add_item(struct buf *out, const struct buf *b, size_t at, size_t len, struct err
 {
 	unsigned n;
 
-	if (out->len == 0 && carry_add_number(out, 0, 2, true, e) == -1)
+	if (out->len == 0 && bytes_add(out, 0, 2, true, e) == -1)
 		return -1;
 	if (buf_add(out, b->data + at, len, e) == -1 ||
 	    (len % 2 == 1 && buf_add(out, "", 1, e) == -1))
 		return -1;
-	n = (unsigned)carry_number(out->data, 2, true);
-	carry_put(out->data, n + 1, 2, true);
+	n = (unsigned)bytes_number(out->data, 2, true);
+	bytes_put(out->data, n + 1, 2, true);
 	return 0;
 }
 
@@ -76,7 +78,7 @@ add_item(struct buf *out, const struct buf *b, size_t at, size_t len, struct err
 static void
 settle(struct carry_chunk *c)
 {
-	if (carry_number(c->old.data, 2, true) == 0)
+	if (bytes_number(c->old.data, 2, true) == 0)
 		c->fate = CARRY_KEEP;
 	else
 		c->fate = c->new.len == 0 ? CARRY_DROP : CARRY_NEW;
@@ -106,11 +108,11 @@ add_markers(struct marker_ids *ids, const struct carry_part *p, const struct buf
 	size_t at = 2, next, len;
 	uint64_t to;
 
-	for (uint64_t n = carry_number(b->data, 2, true); n > 0; n--, at = next) {
-		uint16_t id = (uint16_t)carry_number(b->data + at, 2, true), now = 0;
+	for (uint64_t n = bytes_number(b->data, 2, true); n > 0; n--, at = next) {
+		uint16_t id = (uint16_t)bytes_number(b->data + at, 2, true), now = 0;
 
 		len = item_at(b, at, &mark, &next);
-		if (carry_place(p, carry_number(b->data + at + 2, 4, true), &to) &&
+		if (carry_place(p, bytes_number(b->data + at + 2, 4, true), &to) &&
 		    to <= UINT32_MAX)
 			now = take_id(ids, id);
 		if (!ids->known[id] || ids->now[id] == 0)
@@ -120,8 +122,8 @@ add_markers(struct marker_ids *ids, const struct carry_part *p, const struct buf
 			continue;
 		if (add_item(out, b, at, len, e) == -1)
 			return -1;
-		carry_put(out->data + out->len - len - len % 2, now, 2, true);
-		carry_put(out->data + out->len - len - len % 2 + 2, to, 4, true);
+		bytes_put(out->data + out->len - len - len % 2, now, 2, true);
+		bytes_put(out->data + out->len - len - len % 2 + 2, to, 4, true);
 	}
 	return 0;
 }
@@ -134,8 +136,8 @@ comments(const struct marker_ids *ids, struct carry_chunk *c, struct err *e)
 	const struct buf *b = &c->old;
 	size_t at = 2, next, len;
 
-	for (uint64_t n = carry_number(b->data, 2, true); n > 0; n--, at = next) {
-		uint16_t id = (uint16_t)carry_number(b->data + at + 4, 2, true);
+	for (uint64_t n = bytes_number(b->data, 2, true); n > 0; n--, at = next) {
+		uint16_t id = (uint16_t)bytes_number(b->data + at + 4, 2, true);
 		bool known = id != 0 && ids->known[id];
 
 		len = item_at(b, at, &comt, &next);
@@ -144,7 +146,7 @@ comments(const struct marker_ids *ids, struct carry_chunk *c, struct err *e)
 		if (add_item(&c->new, b, at, len, e) == -1)
 			return -1;
 		if (known)
-			carry_put(
+			bytes_put(
 			    c->new.data + c->new.len - len - len % 2 + 4, ids->now[id], 2, true);
 	}
 	settle(c);
@@ -156,14 +158,14 @@ static void
 loop(const struct marker_ids *ids, char *p)
 {
 	for (unsigned i = 2; i <= 4; i += 2) {
-		uint16_t id = (uint16_t)carry_number(p + i, 2, true);
+		uint16_t id = (uint16_t)bytes_number(p + i, 2, true);
 
-		if (carry_number(p, 2, true) == 0 || !ids->known[id])
+		if (bytes_number(p, 2, true) == 0 || !ids->known[id])
 			continue;
 		if (ids->now[id] == 0)
 			memset(p, 0, 6);
 		else
-			carry_put(p + i, ids->now[id], 2, true);
+			bytes_put(p + i, ids->now[id], 2, true);
 	}
 }
 

@@ -7,35 +7,6 @@
 /* From year 0 to 9999, and what four digits can hold. */
 #define MAX_SECONDS (UINT64_C(10000) * 366 * DAY_SECONDS)
 
-uint64_t
-carry_number(const void *p, unsigned bytes, bool big)
-{
-	const unsigned char *b = p;
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | b[big ? i : bytes - 1 - i];
-	return v;
-}
-
-void
-carry_put(void *p, uint64_t v, unsigned bytes, bool big)
-{
-	unsigned char *b = p;
-
-	for (unsigned i = 0; i < bytes; i++)
-		b[big ? bytes - 1 - i : i] = (unsigned char)(v >> (8 * i));
-}
-
-int
-carry_add_number(struct buf *b, uint64_t v, unsigned bytes, bool big, struct err *e)
-{
-	unsigned char n[8];
-
-	carry_put(n, v, bytes, big);
-	return buf_add(b, n, bytes, e);
-}
-
 bool
 carry_is(const char *id, const char *other)
 {

@@ -52,9 +52,6 @@ struct carry_origin {
 
 /* ---- of all of them ---- */
 
-uint64_t carry_number(const void *p, unsigned bytes, bool big);
-void carry_put(void *p, uint64_t v, unsigned bytes, bool big);
-int carry_add_number(struct buf *b, uint64_t v, unsigned bytes, bool big, struct err *e);
 bool carry_is(const char *id, const char *other);
 /* The first chunk of that id that was read, or NULL. */
 struct carry_chunk *carry_find(const struct carry_part *p, const char *id);

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 #define POINT_BYTES 24
 #define PLAY_BYTES 12
 #define SAMPLER_BYTES 36
@@ -52,13 +54,13 @@ struct marks {
 static uint32_t
 number(const struct marks *m, const char *p)
 {
-	return (uint32_t)carry_number(p, 4, m->big);
+	return (uint32_t)bytes_number(p, 4, m->big);
 }
 
 static void
 put(const struct marks *m, char *p, uint32_t v)
 {
-	carry_put(p, v, 4, m->big);
+	bytes_put(p, v, 4, m->big);
 }
 
 /* ---- points ---- */
@@ -312,7 +314,7 @@ write_cue(struct marks *m, struct carry_chunk *c)
 	size_t old_n = m->of[0].n, tail = 4 + old_n * POINT_BYTES;
 	uint32_t n = 0;
 
-	if (carry_add_number(&c->new, 0, 4, m->big, m->e) == -1)
+	if (bytes_add(&c->new, 0, 4, m->big, m->e) == -1)
 		return -1;
 	for (unsigned i = 0; i < m->n; i++)
 		for (size_t k = 0; k < m->of[i].n; k++) {
@@ -412,7 +414,7 @@ write_play_list(struct marks *m, struct carry_chunk *c)
 
 	if (c == NULL || !has_items(m, &c->old, 4, 0, PLAY_BYTES, &n))
 		return 0;
-	if (carry_add_number(&c->new, 0, 4, m->big, m->e) == -1)
+	if (bytes_add(&c->new, 0, 4, m->big, m->e) == -1)
 		return -1;
 	for (uint32_t i = 0; i < n; i++) {
 		const char *raw = c->old.data + 4 + (size_t)i * PLAY_BYTES;

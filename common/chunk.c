@@ -9,15 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "io.h"
 #include "mem.h"
 
-#define MAX_CHUNKS 4096
 #define MAX_DS64_TABLE 64
 #define MAX_ZERO_SCAN (64u << 20)
 #define MAX_FILLER 512
 /* Fewer bytes behind the audio are litter and no audio. */
 #define MIN_STALE 16
+
+const unsigned char chunk_w64_tail[12] = "\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a";
 
 struct ds64 {
 	bool there;
@@ -38,16 +40,6 @@ struct walk {
 	bool tail_cut; /* the last chunk, behind the audio, claims more than the file holds */
 	struct err *e;
 };
-
-static uint64_t
-number(const unsigned char *p, unsigned bytes, bool big)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | p[big ? i : bytes - 1 - i];
-	return v;
-}
 
 /* Exactly len bytes: 1, 0 when the file is shorter, -1 and *e. */
 static int
@@ -129,11 +121,11 @@ chunk_at(struct walk *w, uint64_t pos, struct chunk *c)
 	*c = (struct chunk){.header = pos, .offset = pos + n};
 	memcpy(c->id, h, 4);
 	if (w->l->family == CHUNK_W64) {
-		c->declared = number(h + 16, 8, false);
+		c->declared = bytes_number(h + 16, 8, false);
 		/* The size of a W64 chunk counts its header; 0 is a writer that died. */
 		c->declared = c->declared < 24 ? 0 : c->declared - 24;
 	} else {
-		c->declared = number(h + 4, 4, w->l->big_endian);
+		c->declared = bytes_number(h + 4, 4, w->l->big_endian);
 		if (w->ds64.there && c->declared == UINT32_MAX)
 			c->declared = size_by_ds64(w, c->id);
 	}
@@ -211,7 +203,7 @@ chunks_from(struct walk *w, uint64_t pos)
 	struct chunk c;
 	int r;
 
-	for (unsigned i = 0; i < MAX_CHUNKS; i++) {
+	for (unsigned i = 0; i < CHUNK_MAX; i++) {
 		if (pos >= w->size)
 			return i > 0;
 		if (w->size - pos < header_size(w))
@@ -261,14 +253,14 @@ read_ds64(struct walk *w, const struct chunk *c)
 	if (r == -1)
 		return -1;
 	w->ds64.there = true;
-	w->ds64.riff = number(b, 8, false);
-	w->ds64.data = number(b + 8, 8, false);
-	n = c->size < 28 ? 0 : number(b + 24, 4, false);
+	w->ds64.riff = bytes_number(b, 8, false);
+	w->ds64.data = bytes_number(b + 8, 8, false);
+	n = c->size < 28 ? 0 : bytes_number(b + 24, 4, false);
 	for (uint64_t i = 0; i < n && i < MAX_DS64_TABLE && 28 + (i + 1) * 12 <= c->size; i++) {
 		if ((r = get(w, c->offset + 28 + i * 12, t, sizeof t)) != 1)
 			return r;
 		memcpy(w->ds64.table[i].id, t, 4);
-		w->ds64.table[i].size = number(t + 4, 8, false);
+		w->ds64.table[i].size = bytes_number(t + 4, 8, false);
 		w->ds64.n++;
 	}
 	return 0;
@@ -286,12 +278,12 @@ read_fmt(struct walk *w, const struct chunk *c)
 		return 0;
 	if ((r = get(w, c->offset, b, c->size < 26 ? 16 : 26)) != 1)
 		return r;
-	tag = number(b, 2, w->l->big_endian);
-	channels = number(b + 2, 2, w->l->big_endian);
-	align = number(b + 12, 2, w->l->big_endian);
-	bits = number(b + 14, 2, w->l->big_endian);
+	tag = bytes_number(b, 2, w->l->big_endian);
+	channels = bytes_number(b + 2, 2, w->l->big_endian);
+	align = bytes_number(b + 12, 2, w->l->big_endian);
+	bits = bytes_number(b + 14, 2, w->l->big_endian);
 	if (tag == 0xfffe)
-		tag = number(b + 24, 2, w->l->big_endian);
+		tag = bytes_number(b + 24, 2, w->l->big_endian);
 	if (tag == 6 || tag == 7) /* A-law, mu-law */
 		w->l->block_align = channels;
 	else if (tag == 1 || tag == 3)
@@ -313,9 +305,9 @@ read_comm(struct walk *w, const struct chunk *c, uint64_t *frames)
 		return 0;
 	if ((r = get(w, c->offset, b, c->size < 22 ? 18 : 22)) != 1)
 		return r;
-	channels = number(b, 2, true);
-	*frames = number(b + 2, 4, true);
-	bits = number(b + 6, 2, true);
+	channels = bytes_number(b, 2, true);
+	*frames = bytes_number(b + 2, 4, true);
+	bits = bytes_number(b + 6, 2, true);
 	if (c->size < 22) {
 		w->l->block_align = channels * ((bits + 7) / 8);
 		return 0;
@@ -342,7 +334,7 @@ found_audio(struct walk *w, struct chunk *c, bool *more)
 	if (l->family == CHUNK_AIFF) {
 		if ((r = get(w, c->offset, ssnd, sizeof ssnd)) == -1)
 			return -1;
-		skip = r == 1 ? 8 + number(ssnd, 4, true) : avail;
+		skip = r == 1 ? 8 + bytes_number(ssnd, 4, true) : avail;
 		if (skip > avail)
 			skip = avail;
 		/* 8 is an empty SSND as a writer that died leaves it; `declared` counts the audio
@@ -389,7 +381,7 @@ walk_chunks(struct walk *w, uint64_t pos, uint64_t *comm_frames, uint64_t *end)
 	bool more = true;
 	int r;
 
-	while (more && l->n_chunks < MAX_CHUNKS) {
+	while (more && l->n_chunks < CHUNK_MAX) {
 		*end = pos;
 		if ((r = chunk_at(w, pos, &c)) == -1)
 			return -1;
@@ -502,8 +494,6 @@ static int
 recognise(struct walk *w, uint64_t *first)
 {
 	static const unsigned char w64_riff[16] = "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1";
-	static const unsigned char w64_wave[16] =
-	    "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a";
 	struct chunk_layout *l = w->l;
 	unsigned char h[40];
 	int r;
@@ -511,7 +501,7 @@ recognise(struct walk *w, uint64_t *first)
 	if ((r = get(w, 0, h, 12)) != 1)
 		return r;
 	*first = 12;
-	l->outer_declared = number(h + 4, 4, false);
+	l->outer_declared = bytes_number(h + 4, 4, false);
 	if (memcmp(h + 8, "WAVE", 4) == 0 &&
 	    (memcmp(h, "RIFF", 4) == 0 || memcmp(h, "RIFX", 4) == 0)) {
 		l->family = CHUNK_RIFF;
@@ -529,15 +519,16 @@ recognise(struct walk *w, uint64_t *first)
 	} else {
 		if ((r = get(w, 0, h, 40)) != 1)
 			return r;
-		if (memcmp(h, w64_riff, 16) != 0 || memcmp(h + 24, w64_wave, 16) != 0)
+		if (memcmp(h, w64_riff, 16) != 0 || memcmp(h + 24, "wave", 4) != 0 ||
+		    memcmp(h + 28, chunk_w64_tail, sizeof chunk_w64_tail) != 0)
 			return 0;
 		l->family = CHUNK_W64;
 		l->container = "w64";
-		l->outer_declared = number(h + 16, 8, false);
+		l->outer_declared = bytes_number(h + 16, 8, false);
 		*first = 40;
 	}
 	if (l->big_endian)
-		l->outer_declared = number(h + 4, 4, true);
+		l->outer_declared = bytes_number(h + 4, 4, true);
 	return 1;
 }
 
@@ -569,4 +560,16 @@ chunk_layout_free(struct chunk_layout *l)
 	l->chunks = NULL;
 	l->n_chunks = 0;
 	l->fmt = l->data = -1;
+}
+
+unsigned
+chunk_sub_format(const unsigned char format[40], bool big)
+{
+	static const unsigned char base[14] = "\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71",
+				   ambisonic[14] = "\0\0\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\0\0\0";
+
+	if (memcmp(format + 26, base, sizeof base) != 0 &&
+	    memcmp(format + 26, ambisonic, sizeof ambisonic) != 0)
+		return 0;
+	return (unsigned)bytes_number(format + 24, 2, big);
 }

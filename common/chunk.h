@@ -20,6 +20,9 @@
 
 #include "err.h"
 
+/* A file with as many may have more, of which nothing is known. */
+#define CHUNK_MAX 4096
+
 struct chunk {
 	char id[5];	   /* four characters; of W64 those at the start of the GUID */
 	uint64_t offset;   /* of the body */
@@ -34,7 +37,7 @@ struct chunk_layout {
 	enum chunk_family family;
 	const char *container; /* wav rf64 w64 aiff, as ffprobe prints it, and rf64 */
 	bool big_endian;       /* RIFX, AIFF */
-	struct chunk *chunks;  /* in file order, at most 4096; freed by chunk_layout_free */
+	struct chunk *chunks;  /* in file order, at most CHUNK_MAX; freed by chunk_layout_free */
 	unsigned n_chunks;
 	int fmt;		 /* index of "fmt " or "COMM", or -1 */
 	int data;		 /* index of "data" or "SSND", or -1 */
@@ -63,5 +66,14 @@ struct chunk_layout {
  */
 int chunk_layout(int fd, uint64_t size_bytes, struct chunk_layout *l, struct err *e);
 void chunk_layout_free(struct chunk_layout *l);
+
+/*
+ * The tag in the GUID of an extensible format chunk: of Microsoft's base or the ambisonic one, else
+ * 0. In RIFX sox turns around the tag and leaves the rest.
+ */
+unsigned chunk_sub_format(const unsigned char format[40], bool big);
+
+/* How the GUIDs of W64 go on behind the four characters. */
+extern const unsigned char chunk_w64_tail[12];
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "io.h"
 #include "mem.h"
 
@@ -15,16 +16,6 @@
 #define CUESHEET_HEAD 396
 #define CUESHEET_TRACK 36
 #define CUESHEET_INDEX 12
-
-static uint64_t
-number(const unsigned char *p, unsigned bytes, bool big)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | p[big ? i : bytes - 1 - i];
-	return v;
-}
 
 /* A stretch of the file; 1, 0 when it is too long or not there whole, -1. */
 static int
@@ -60,10 +51,10 @@ static int
 riff_points(
     const unsigned char *p, uint64_t len, bool big, uint64_t **frames, size_t *n, struct err *e)
 {
-	uint64_t count = len < 4 ? 0 : number(p, 4, big);
+	uint64_t count = len < 4 ? 0 : bytes_number(p, 4, big);
 
 	for (uint64_t i = 0; i < count && 4 + (i + 1) * CUE_POINT <= len; i++)
-		if (add(frames, n, number(p + 4 + i * CUE_POINT + 20, 4, big), e) == -1)
+		if (add(frames, n, bytes_number(p + 4 + i * CUE_POINT + 20, 4, big), e) == -1)
 			return -1;
 	return 0;
 }
@@ -72,10 +63,10 @@ riff_points(
 static int
 aiff_points(const unsigned char *p, uint64_t len, uint64_t **frames, size_t *n, struct err *e)
 {
-	uint64_t count = len < 2 ? 0 : number(p, 2, true), at = 2;
+	uint64_t count = len < 2 ? 0 : bytes_number(p, 2, true), at = 2;
 
 	for (uint64_t i = 0; i < count && at + 7 <= len; i++) {
-		if (add(frames, n, number(p + at + 2, 4, true), e) == -1)
+		if (add(frames, n, bytes_number(p + at + 2, 4, true), e) == -1)
 			return -1;
 		at += 7 + p[at + 6];
 		at += at % 2;
@@ -116,7 +107,7 @@ cuesheet_points(const unsigned char *p, uint64_t len, uint64_t **frames, size_t 
 	uint64_t tracks = len < CUESHEET_HEAD ? 0 : p[CUESHEET_HEAD - 1], at = CUESHEET_HEAD;
 
 	for (uint64_t t = 0; t < tracks && at + CUESHEET_TRACK <= len; t++) {
-		uint64_t start = number(p + at, 8, true);
+		uint64_t start = bytes_number(p + at, 8, true);
 		unsigned track = p[at + 8], indices = p[at + 35];
 
 		at += CUESHEET_TRACK;
@@ -124,7 +115,7 @@ cuesheet_points(const unsigned char *p, uint64_t len, uint64_t **frames, size_t 
 		for (unsigned i = 0; i < indices && at + CUESHEET_INDEX <= len; i++) {
 			/* Index 1 is where the track begins; what is before it is its pause. */
 			if (track != 170 && track != 255 && p[at + 8] == 1 &&
-			    add(frames, n, start + number(p + at, 8, true), e) == -1)
+			    add(frames, n, start + bytes_number(p + at, 8, true), e) == -1)
 				return -1;
 			at += CUESHEET_INDEX;
 		}
@@ -153,14 +144,15 @@ cuepoints_of_flac(int fd, uint64_t **frames, size_t *n, struct err *e)
 		last = head[0] & 0x80;
 		at += sizeof head;
 		if ((head[0] & 0x7f) == FLAC_CUESHEET) {
-			rc = body(fd, at, number(head + 1, 3, true), &p, e);
+			rc = body(fd, at, bytes_number(head + 1, 3, true), &p, e);
 			if (rc == 1)
-				rc = cuesheet_points(p, number(head + 1, 3, true), frames, n, e);
+				rc = cuesheet_points(
+				    p, bytes_number(head + 1, 3, true), frames, n, e);
 			free(p);
 			if (rc == -1)
 				return -1;
 		}
-		at += number(head + 1, 3, true);
+		at += bytes_number(head + 1, 3, true);
 	}
 	return 0;
 }

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io.h"
+#include "bytes.h"
 #include "mem.h"
 
 /* All ones mean that the size stands elsewhere. */
@@ -27,8 +27,6 @@
 #define DS64_BYTES 28
 
 enum { TAG_PCM = 1, TAG_FLOAT = 3, TAG_EXTENSIBLE = 0xfffe };
-
-static const unsigned char w64_tail[12] = "\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a";
 
 struct build {
 	const struct cut_opts *o;
@@ -41,37 +39,6 @@ struct build {
 	bool wide; /* the new file is RF64 */
 	struct err *e;
 };
-
-static uint64_t
-number(const unsigned char *p, unsigned bytes, bool big)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | p[big ? i : bytes - 1 - i];
-	return v;
-}
-
-static void
-put(unsigned char *p, uint64_t v, unsigned bytes, bool big)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		p[big ? bytes - 1 - i : i] = (unsigned char)(v >> (8 * i));
-}
-
-/* Exactly len bytes that were there when the layout was made. */
-static int
-get(int fd, uint64_t offset, void *p, size_t len, struct err *e)
-{
-	ssize_t n = io_pread(fd, p, len, offset, e);
-
-	if (n == -1)
-		return -1;
-	return (size_t)n == len ? 0
-				: err_item(e, P_MODIFIED,
-				      "became shorter while it was read: it ends at byte %" PRIu64,
-				      offset + (uint64_t)n);
-}
 
 /* ---- the format ---- */
 
@@ -87,22 +54,6 @@ refuse_codec(const char *codec, struct err *e)
 {
 	return err_item(e, P_UNSUPPORTED,
 	    "cannot be cut without decoding: its codec (%s) is no PCM of 1 to 4 or 8 bytes", codec);
-}
-
-/*
- * The tag in the GUID of an extensible format: of Microsoft's base or the ambisonic one, else 0. In
- * RIFX sox turns around the tag and leaves the rest.
- */
-static unsigned
-sub_format(const unsigned char *f, bool big)
-{
-	static const unsigned char base[14] = "\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71",
-				   ambisonic[14] = "\0\0\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\0\0\0";
-
-	if (memcmp(f + 26, base, sizeof base) != 0 &&
-	    memcmp(f + 26, ambisonic, sizeof ambisonic) != 0)
-		return 0;
-	return (unsigned)number(f + 24, 2, big);
 }
 
 /* Fills the sample's size; false for one that neither copying nor rendering knows. */
@@ -123,20 +74,21 @@ riff_format(const struct chunk_layout *l, const unsigned char *f, uint64_t len,
     struct cut_format *out, struct err *e)
 {
 	bool big = l->big_endian;
-	unsigned tag = (unsigned)number(f, 2, big), bits = (unsigned)number(f + 14, 2, big);
+	unsigned tag = (unsigned)bytes_number(f, 2, big),
+		 bits = (unsigned)bytes_number(f + 14, 2, big);
 	unsigned valid = bits;
-	uint64_t align = number(f + 12, 2, big);
+	uint64_t align = bytes_number(f + 12, 2, big);
 	struct render_format *s = &out->sample;
 	char name[32];
 
 	snprintf(name, sizeof name, "tag 0x%04x, %u bits", tag, bits);
-	s->channels = (unsigned)number(f + 2, 2, big);
-	out->rate_hz = (unsigned)number(f + 4, 4, big);
+	s->channels = (unsigned)bytes_number(f + 2, 2, big);
+	out->rate_hz = (unsigned)bytes_number(f + 4, 4, big);
 	if (tag == TAG_EXTENSIBLE) {
 		if (len < 40)
 			return refuse_format(l, "contradicts itself", e);
-		tag = sub_format(f, big);
-		if ((valid = (unsigned)number(f + 18, 2, big)) == 0)
+		tag = chunk_sub_format(f, big);
+		if ((valid = (unsigned)bytes_number(f + 18, 2, big)) == 0)
 			valid = bits;
 	}
 	if (tag != TAG_PCM && tag != TAG_FLOAT)
@@ -155,8 +107,8 @@ riff_format(const struct chunk_layout *l, const unsigned char *f, uint64_t len,
 static unsigned
 extended_rate(const unsigned char *p)
 {
-	unsigned exponent = (unsigned)number(p, 2, true);
-	uint64_t mantissa = number(p + 2, 8, true);
+	unsigned exponent = (unsigned)bytes_number(p, 2, true);
+	uint64_t mantissa = bytes_number(p + 2, 8, true);
 
 	if (exponent < 0x3fff || exponent > 0x3fff + 30 || p[2] < 0x80)
 		return 0;
@@ -187,7 +139,7 @@ aiff_format(const struct chunk_layout *l, const unsigned char *f, uint64_t len,
     struct cut_format *out, struct err *e)
 {
 	struct render_format *s = &out->sample;
-	unsigned bits = (unsigned)number(f + 6, 2, true);
+	unsigned bits = (unsigned)bytes_number(f + 6, 2, true);
 	const struct codec *codec = NULL;
 	char id[5] = "NONE";
 
@@ -198,7 +150,7 @@ aiff_format(const struct chunk_layout *l, const unsigned char *f, uint64_t len,
 			codec = &codecs[i];
 	if (codec == NULL)
 		return refuse_codec(id, e);
-	s->channels = (unsigned)number(f, 2, true);
+	s->channels = (unsigned)bytes_number(f, 2, true);
 	out->rate_hz = extended_rate(f + 8);
 	s->is_float = codec->is_float;
 	s->is_unsigned = codec->is_unsigned;
@@ -213,6 +165,9 @@ refuse_structure(const struct chunk_layout *l, struct err *e)
 {
 	const char *fmt = l->family == CHUNK_AIFF ? "COMM" : "fmt ";
 
+	if (l->n_chunks >= CHUNK_MAX)
+		return err_item(e, P_UNSUPPORTED,
+		    "cannot be cut without decoding: it has more than %d chunks", CHUNK_MAX - 1);
 	if (l->duplicate_fmt)
 		return err_item(e, P_DECODE_ERROR,
 		    "cannot be cut: it has two '%s' chunks, and which is true is not known", fmt);
@@ -233,9 +188,9 @@ check_guid(int fd, const struct chunk_layout *l, int i, struct err *e)
 	const struct chunk *c = &l->chunks[i];
 	unsigned char guid[16];
 
-	if (get(fd, c->header, guid, sizeof guid, e) == -1)
+	if (bytes_read(fd, c->header, guid, sizeof guid, e) == -1)
 		return -1;
-	if (memcmp(guid + 4, w64_tail, sizeof w64_tail) != 0)
+	if (memcmp(guid + 4, chunk_w64_tail, sizeof chunk_w64_tail) != 0)
 		return err_item(e, P_DECODE_ERROR,
 		    "cannot be cut: its '%s' chunk has a GUID that W64 does not know", c->id);
 	return 0;
@@ -257,7 +212,7 @@ cut_format(int fd, const struct chunk_layout *l, struct cut_format *f, struct er
 	c = &l->chunks[l->fmt];
 	if (c->size < c->declared || c->size < (aiff ? 18 : 16))
 		return refuse_format(l, "is cut", e);
-	if (get(fd, c->offset, p, c->size < sizeof p ? (size_t)c->size : sizeof p, e) == -1)
+	if (bytes_read(fd, c->offset, p, c->size < sizeof p ? (size_t)c->size : sizeof p, e) == -1)
 		return -1;
 	if ((aiff ? aiff_format(l, p, c->size, f, e) : riff_format(l, p, c->size, f, e)) == -1)
 		return -1;
@@ -360,7 +315,7 @@ patch(struct build *b, uint64_t at, uint64_t v, unsigned bytes)
 {
 	unsigned char n[8];
 
-	put(n, v, bytes, b->l->big_endian);
+	bytes_put(n, v, bytes, b->l->big_endian);
 	pieces_patch(&b->c->pieces, at, n, bytes);
 }
 
@@ -388,13 +343,13 @@ add_header(struct build *b, const struct chunk *old, const char *id, uint64_t le
 
 	memcpy(h, id, 4);
 	if (b->l->family == CHUNK_W64) {
-		memcpy(h + 4, w64_tail, sizeof w64_tail);
-		if (old != NULL && get(b->first->fd, old->header, h, 16, b->e) == -1)
+		memcpy(h + 4, chunk_w64_tail, sizeof chunk_w64_tail);
+		if (old != NULL && bytes_read(b->first->fd, old->header, h, 16, b->e) == -1)
 			return -1;
 		/* Of W64 a size counts the header in. */
-		put(h + 16, len + 24, 8, false);
+		bytes_put(h + 16, len + 24, 8, false);
 	} else {
-		put(h + 4, len > MAX_32 ? UINT32_MAX : len, 4, b->l->big_endian);
+		bytes_put(h + 4, len > MAX_32 ? UINT32_MAX : len, 4, b->l->big_endian);
 	}
 	return add_bytes(b, h, header_bytes(b));
 }
@@ -409,23 +364,46 @@ add_old(struct build *b, const struct chunk *c, uint64_t len)
 }
 
 static int
-add_carried(struct build *b, bool behind)
+add_one(struct build *b, const struct carried *c)
 {
+	const struct chunk *old = c->source < b->l->n_chunks ? &b->l->chunks[c->source] : NULL;
+
+	if (c->body == NULL && old != NULL)
+		return add_old(b, old, c->len);
+	if (add_header(b, old, c->id, c->len) == -1 || add_bytes(b, c->body, (size_t)c->len) == -1)
+		return -1;
+	return add_pad(b);
+}
+
+/* The format stays where it was among them. AIFF's is one of them, as it counts frames. */
+static int
+add_in_front(struct build *b)
+{
+	const struct chunk *fmt = &b->l->chunks[b->l->fmt];
+	bool wanted = b->l->family != CHUNK_AIFF;
+
 	for (unsigned i = 0; i < b->carried.n; i++) {
 		const struct carried *c = &b->carried.list[i];
-		const struct chunk *old =
-		    c->source < b->l->n_chunks ? &b->l->chunks[c->source] : NULL;
 
-		if (c->behind != behind)
+		if (c->behind)
 			continue;
-		if (c->body == NULL && old != NULL) {
-			if (add_old(b, old, c->len) == -1)
+		if (wanted && c->source > (unsigned)b->l->fmt) {
+			if (add_old(b, fmt, fmt->size) == -1)
 				return -1;
-		} else if (add_header(b, old, c->id, c->len) == -1 ||
-			   add_bytes(b, c->body, (size_t)c->len) == -1 || add_pad(b) == -1) {
-			return -1;
+			wanted = false;
 		}
+		if (add_one(b, c) == -1)
+			return -1;
 	}
+	return wanted ? add_old(b, fmt, fmt->size) : 0;
+}
+
+static int
+add_behind(struct build *b)
+{
+	for (unsigned i = 0; i < b->carried.n; i++)
+		if (b->carried.list[i].behind && add_one(b, &b->carried.list[i]) == -1)
+			return -1;
 	return 0;
 }
 
@@ -436,7 +414,7 @@ add_outer(struct build *b)
 	unsigned char h[40];
 	size_t len = b->l->family == CHUNK_W64 ? 40 : 12;
 
-	if (get(b->first->fd, 0, h, len, b->e) == -1)
+	if (bytes_read(b->first->fd, 0, h, len, b->e) == -1)
 		return -1;
 	if (b->wide && b->l->family == CHUNK_RIFF)
 		memcpy(h, "RF64", 4);
@@ -452,17 +430,17 @@ add_ds64(struct build *b)
 
 	for (unsigned i = 0; i < b->carried.n; i++)
 		n += b->carried.list[i].len > MAX_32;
-	put(h + 4, DS64_BYTES + n * sizeof entry, 4, false);
-	put(h + 16, b->audio_bytes, 8, false);
-	put(h + 24, b->c->frames, 8, false);
-	put(h + 32, n, 4, false);
+	bytes_put(h + 4, DS64_BYTES + n * sizeof entry, 4, false);
+	bytes_put(h + 16, b->audio_bytes, 8, false);
+	bytes_put(h + 24, b->c->frames, 8, false);
+	bytes_put(h + 32, n, 4, false);
 	if (add_bytes(b, h, sizeof h) == -1)
 		return -1;
 	for (unsigned i = 0; i < b->carried.n; i++) {
 		const struct carried *c = &b->carried.list[i];
 
 		memcpy(entry, c->id, 4);
-		put(entry + 4, c->len, 8, false);
+		bytes_put(entry + 4, c->len, 8, false);
 		if (c->len > MAX_32 && add_bytes(b, entry, sizeof entry) == -1)
 			return -1;
 	}
@@ -508,7 +486,8 @@ add_filling(struct build *b)
 
 	if (n == 0 || n % (w64 ? 8 : 2) != 0)
 		return 0;
-	if (n < header)
+	/* A chunk of W64 with no body is an error to ffmpeg. */
+	if (n < header + (w64 ? 1 : 0))
 		n += PIECES_BLOCK;
 	if (add_header(b, NULL, w64 ? "junk" : "JUNK", n - header) == -1)
 		return -1;
@@ -526,7 +505,7 @@ add_audio_header(struct build *b)
 			   ? -1
 			   : add_header(b, NULL, "data", b->wide ? UINT64_MAX : b->audio_bytes);
 	skip = filling(b, 8 + sizeof ssnd);
-	put(ssnd, skip, 4, true);
+	bytes_put(ssnd, skip, 4, true);
 	if (add_header(b, NULL, "SSND", sizeof ssnd + skip + b->audio_bytes) == -1 ||
 	    add_bytes(b, ssnd, sizeof ssnd) == -1)
 		return -1;
@@ -603,14 +582,8 @@ add_audio(struct build *b)
 static int
 add_all(struct build *b)
 {
-	const struct chunk *fmt = &b->l->chunks[b->l->fmt];
-
-	if (add_outer(b) == -1 || (b->wide && add_ds64(b) == -1) || add_carried(b, false) == -1)
-		return -1;
-	/* AIFF's is among those that are carried, as it counts frames. */
-	if (b->l->family != CHUNK_AIFF && add_old(b, fmt, fmt->size) == -1)
-		return -1;
-	if (add_audio(b) == -1 || add_carried(b, true) == -1)
+	if (add_outer(b) == -1 || (b->wide && add_ds64(b) == -1) || add_in_front(b) == -1 ||
+	    add_audio(b) == -1 || add_behind(b) == -1)
 		return -1;
 	finish_outer(b);
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "io.h"
 #include "mem.h"
 
@@ -65,36 +66,6 @@ struct flacmeta {
 	char dropped[128];
 };
 
-/* ---- numbers ---- */
-
-static uint64_t
-be(const void *bytes, unsigned len)
-{
-	const unsigned char *p = bytes;
-	uint64_t v = 0;
-
-	while (len-- > 0)
-		v = v << 8 | *p++;
-	return v;
-}
-
-static void
-set_be(void *bytes, uint64_t v, unsigned len)
-{
-	unsigned char *p = bytes;
-
-	while (len-- > 0) {
-		p[len] = (unsigned char)v;
-		v >>= 8;
-	}
-}
-
-static uint64_t
-le32(const unsigned char *p)
-{
-	return (uint64_t)p[3] << 24 | (uint64_t)p[2] << 16 | (uint64_t)p[1] << 8 | p[0];
-}
-
 /* ---- which blocks are valid ---- */
 
 void
@@ -116,7 +87,7 @@ behind_string(struct source *s, uint64_t at, uint64_t end, bool little)
 
 	if (at == 0 || end - at < sizeof p || source_read(s, at, p, sizeof p) != sizeof p)
 		return 0;
-	len = little ? le32(p) : be(p, 4);
+	len = bytes_number(p, 4, !little);
 	return end - at - sizeof p < len ? 0 : at + sizeof p + len;
 }
 
@@ -131,7 +102,7 @@ comments_are_valid(struct source *s, uint64_t *at, uint64_t end)
 	if (*at == 0 || end - *at < 4 || source_read(s, *at, count, 4) != 4)
 		return false;
 	p = *at + 4;
-	for (n = le32(count); n > 0 && p != 0; n--)
+	for (n = bytes_number(count, 4, false); n > 0 && p != 0; n--)
 		p = behind_string(s, p, end, true);
 	return p != 0;
 }
@@ -208,7 +179,8 @@ static bool
 block_at(struct source *s, uint64_t at, uint64_t end, unsigned char h[4])
 {
 	return end - at >= BLOCK_HEADER && source_read(s, at, h, BLOCK_HEADER) == BLOCK_HEADER &&
-	       (h[0] & 0x7f) != FORBIDDEN && end - at - BLOCK_HEADER >= be(h + 1, 3);
+	       (h[0] & 0x7f) != FORBIDDEN &&
+	       end - at - BLOCK_HEADER >= bytes_number(h + 1, 3, true);
 }
 
 static int
@@ -221,7 +193,7 @@ add_blocks(struct flacmeta *m, uint64_t begin, uint64_t end, struct err *e)
 	     i++) {
 		uint64_t body = at + BLOCK_HEADER;
 
-		at = body + be(h + 1, 3);
+		at = body + bytes_number(h + 1, 3, true);
 		if (add_block(m, h[0] & 0x7f, body, at, e) == -1)
 			return -1;
 	}
@@ -360,18 +332,18 @@ static int
 add_indices(struct flacmeta *m, struct sheet *sheet, const unsigned char *track, uint64_t end,
     uint64_t start, size_t out_track, struct err *e)
 {
-	uint64_t offset = be(track, 8), at;
+	uint64_t offset = bytes_number(track, 8, true), at;
 	unsigned n = track[TRACK_BYTES - 1], less = 0, kept = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		const unsigned char *p = track + TRACK_BYTES + i * (size_t)INDEX_BYTES;
-		uint64_t to = i + 1 < n ? offset + be(p + INDEX_BYTES, 8) : end;
+		uint64_t to = i + 1 < n ? offset + bytes_number(p + INDEX_BYTES, 8, true) : end;
 		unsigned char index[INDEX_BYTES] = {0};
 
-		if (!is_kept(m, offset + be(p, 8), to, &at) || at < start)
+		if (!is_kept(m, offset + bytes_number(p, 8, true), to, &at) || at < start)
 			continue;
 		less = kept == 0 && p[8] > 1 ? p[8] - 1u : less;
-		set_be(index, at - start, 8);
+		bytes_put(index, at - start, 8, true);
 		index[8] = (unsigned char)(p[8] - less);
 		sheet->cd = sheet->cd && (at - start) % CD_FRAMES == 0;
 		if (buf_add(sheet->out, index, sizeof index, e) == -1)
@@ -385,14 +357,15 @@ add_indices(struct flacmeta *m, struct sheet *sheet, const unsigned char *track,
 static int
 add_track(struct flacmeta *m, struct sheet *sheet, const unsigned char *track, struct err *e)
 {
-	uint64_t end = be(track + track_size(track), 8), at;
+	uint64_t end = bytes_number(track + track_size(track), 8, true), at;
 	size_t out_track = sheet->out->len;
 
-	if (!is_kept(m, be(track, 8), end, &at) || (sheet->tracks > 0 && at <= sheet->before))
+	if (!is_kept(m, bytes_number(track, 8, true), end, &at) ||
+	    (sheet->tracks > 0 && at <= sheet->before))
 		return 0;
 	if (buf_add(sheet->out, track, TRACK_BYTES, e) == -1)
 		return -1;
-	set_be(sheet->out->data + out_track, at, 8);
+	bytes_put(sheet->out->data + out_track, at, 8, true);
 	if (add_indices(m, sheet, track, end, at, out_track, e) == -1)
 		return -1;
 	if (sheet->out->data[out_track + TRACK_BYTES - 1] == 0) {
@@ -414,7 +387,7 @@ add_lead_out(struct flacmeta *m, struct sheet *sheet, const unsigned char *track
 	if (buf_add(sheet->out, track, TRACK_BYTES, e) == -1)
 		return -1;
 	p = (unsigned char *)sheet->out->data;
-	set_be(p + at, m->frames, 8);
+	bytes_put(p + at, m->frames, 8, true);
 	p[SHEET_TRACKS] = (unsigned char)(sheet->tracks + 1);
 	if (sheet->cd && m->frames % CD_FRAMES == 0)
 		return 0;
@@ -517,9 +490,9 @@ flacmeta_frame(struct flacmeta *m, uint64_t sample, unsigned len, uint64_t offse
 
 	if (m->next_point >= sample + len || m->points.len / POINT_BYTES == m->n_points)
 		return;
-	set_be(p, sample, 8);
-	set_be(p + 8, offset_bytes, 8);
-	set_be(p + 16, len, 2);
+	bytes_put(p, sample, 8, true);
+	bytes_put(p + 8, offset_bytes, 8, true);
+	bytes_put(p + 16, len, 2, true);
 	m->points.len += POINT_BYTES;
 	m->next_point += m->step_frames;
 }
@@ -563,7 +536,7 @@ put_block(struct flacmeta *m, struct out *o, const struct block *b, struct err *
 	unsigned char h[BLOCK_HEADER] = {(unsigned char)b->type}, copy[16384];
 	uint64_t at = b->offset, left = b->len;
 
-	set_be(h + 1, b->mem.len + b->len, 3);
+	bytes_put(h + 1, b->mem.len + b->len, 3, true);
 	if (put(o, h, sizeof h, e) == -1 || put(o, b->mem.data, b->mem.len, e) == -1)
 		return -1;
 	while (left > 0) {
@@ -601,7 +574,7 @@ static int
 put_comments(struct flacmeta *m, struct out *o, const unsigned char *p, struct err *e)
 {
 	struct block b = {.type = VORBIS_COMMENT};
-	size_t vendor = 4 + (size_t)le32(p);
+	size_t vendor = 4 + (size_t)bytes_number(p, 4, false);
 	int rc = -1;
 
 	if (m->comment < m->n) {
@@ -623,7 +596,7 @@ put_padding(struct out *o, uint64_t end, struct err *e)
 	static const unsigned char zeros[PADDING_BYTES];
 	unsigned char h[BLOCK_HEADER] = {PADDING | LAST_BLOCK};
 
-	set_be(h + 1, end - o->at - BLOCK_HEADER, 3);
+	bytes_put(h + 1, end - o->at - BLOCK_HEADER, 3, true);
 	if (put(o, h, sizeof h, e) == -1)
 		return -1;
 	while (o->at < end) {
@@ -658,9 +631,10 @@ is_header(const unsigned char *p, size_t len)
 	const unsigned char *comments = p + 4 + BLOCK_HEADER + INFO_BYTES;
 	size_t least = 4 + BLOCK_HEADER + INFO_BYTES + BLOCK_HEADER + 8;
 
-	return len >= least && memcmp(p, "fLaC", 4) == 0 && be(p + 5, 3) == INFO_BYTES &&
+	return len >= least && memcmp(p, "fLaC", 4) == 0 &&
+	       bytes_number(p + 5, 3, true) == INFO_BYTES &&
 	       (comments[0] & 0x7f) == VORBIS_COMMENT &&
-	       le32(comments + BLOCK_HEADER) <= len - least;
+	       bytes_number(comments + BLOCK_HEADER, 4, false) <= len - least;
 }
 
 int

@@ -10,12 +10,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "mem.h"
 
 #define RING_S 10
+#define READER_NICE (-10)
 #define PIPE_CHUNK_MS 50
 #define WAIT_MS 200
 /* What a pipe can still hold when a signal comes: it was heard, so it is recorded. */
@@ -223,6 +225,9 @@ read_all(void *arg)
 	struct err e;
 	unsigned char *p = mem_new((size_t)in->period, in->frame_bytes, &e);
 
+	/* Sound does not wait: where that is permitted, this thread goes first. */
+	if (in->device != NULL)
+		setpriority(PRIO_PROCESS, (id_t)gettid(), READER_NICE);
 	if (p == NULL)
 		put_end(in, &e, 0);
 	else if (in->device != NULL)

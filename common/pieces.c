@@ -8,7 +8,6 @@
 #include "pieces.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "io.h"
 #include "mem.h"
 
@@ -166,20 +166,6 @@ check_stop(const struct writer *w)
 	return 0;
 }
 
-/* Exactly len bytes that were there when the list was made, into the block. */
-static int
-get(struct writer *w, int fd, uint64_t offset, size_t len)
-{
-	ssize_t n = io_pread(fd, w->block, len, offset, w->e);
-
-	if (n == -1)
-		return -1;
-	return (size_t)n == len ? 0
-				: err_item(w->e, P_MODIFIED,
-				      "became shorter while it was read: it ends at byte %" PRIu64,
-				      offset + (uint64_t)n);
-}
-
 /* The bytes that now share their blocks with the old file's; 0 when none do. */
 static uint64_t
 share(struct writer *w, int fd, uint64_t offset, uint64_t len)
@@ -232,7 +218,7 @@ copy_by_hand(struct writer *w, int fd, uint64_t offset, uint64_t len)
 {
 	size_t n = (size_t)lesser(len, BLOCK);
 
-	if (get(w, fd, offset, n) == -1 ||
+	if (bytes_read(fd, offset, w->block, n, w->e) == -1 ||
 	    io_pwrite(w->out_fd, w->block, n, w->at, NULL, w->e) == -1)
 		return 0;
 	return n;
@@ -276,7 +262,8 @@ write_changed(struct writer *w, const struct piece *p)
 	for (uint64_t done = 0; done < p->len;) {
 		size_t n = (size_t)lesser(p->len - done, step);
 
-		if (check_stop(w) == -1 || get(w, p->fd, p->offset + done, n) == -1)
+		if (check_stop(w) == -1 ||
+		    bytes_read(p->fd, p->offset + done, w->block, n, w->e) == -1)
 			return -1;
 		p->change(p->ctx, (unsigned char *)w->block, n, w->at);
 		if (io_pwrite(w->out_fd, w->block, n, w->at, NULL, w->e) == -1)

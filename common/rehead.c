@@ -17,10 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io.h"
+#include "bytes.h"
 
-/* chunk.h lists no more; what lies behind them is not known. */
-#define MAX_CHUNKS 4096
 #define MAX_FORMAT 4096
 /* libsndfile opens no more. */
 #define MAX_CHANNELS 1024
@@ -45,41 +43,10 @@ struct build {
 	struct err *e;
 };
 
-static uint64_t
-number(const unsigned char *p, unsigned bytes, bool big)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | p[big ? i : bytes - 1 - i];
-	return v;
-}
-
-static void
-put(char *p, uint64_t v, unsigned bytes, bool big)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		p[big ? bytes - 1 - i : i] = (char)(v >> (8 * i));
-}
-
 static bool
 same_id(const struct chunk *c, const char *id)
 {
 	return memcmp(c->id, id, 4) == 0;
-}
-
-/* Exactly len bytes that were there when the file's size was taken. */
-static int
-get(int fd, uint64_t offset, void *p, size_t len, struct err *e)
-{
-	ssize_t n = io_pread(fd, p, len, offset, e);
-
-	if (n == -1)
-		return -1;
-	return (size_t)n == len ? 0
-				: err_item(e, P_MODIFIED,
-				      "became shorter while it was read: it ends at byte %" PRIu64,
-				      offset + (uint64_t)n);
 }
 
 /* ---- the format ---- */
@@ -100,30 +67,14 @@ refuse_codec(struct build *b, const char *codec)
 	    codec);
 }
 
-/*
- * The sub-format of an extensible format, behind f's first 24 bytes: a tag in a GUID of Microsoft's
- * base or of the ambisonic ones. 0 when it is none.
- */
-static unsigned
-sub_format(const unsigned char *f)
-{
-	static const unsigned char base[14] = "\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71",
-				   ambisonic[14] = "\0\0\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\0\0\0";
-
-	if (memcmp(f + 26, base, sizeof base) != 0 &&
-	    memcmp(f + 26, ambisonic, sizeof ambisonic) != 0)
-		return 0;
-	return (unsigned)number(f + 24, 2, false);
-}
-
 /* Block and frames of a codec with blocks, whose extension (from byte 18) says how many. */
 static int
 packed_format(struct build *b, const unsigned char *f, uint64_t len, unsigned tag)
 {
-	uint64_t channels = number(f + 2, 2, b->l->big_endian);
+	uint64_t channels = bytes_number(f + 2, 2, b->l->big_endian);
 
-	b->block = number(f + 12, 2, b->l->big_endian);
-	b->per_block = len < 20 ? 0 : number(f + 18, 2, b->l->big_endian);
+	b->block = bytes_number(f + 12, 2, b->l->big_endian);
+	b->per_block = len < 20 ? 0 : bytes_number(f + 18, 2, b->l->big_endian);
 	if (b->block == 0 || b->per_block == 0 || channels == 0)
 		return refuse_format(b, "does not say how long a block is");
 	/* The states at the start of a block leave room for no more (GSM: always 65 bytes). */
@@ -137,20 +88,19 @@ static int
 riff_format(struct build *b, const unsigned char *f, uint64_t len)
 {
 	bool big = b->l->big_endian, fits;
-	unsigned tag = (unsigned)number(f, 2, big);
-	uint64_t channels = number(f + 2, 2, big), rate = number(f + 4, 4, big);
-	uint64_t align = number(f + 12, 2, big), bits = number(f + 14, 2, big);
+	unsigned tag = (unsigned)bytes_number(f, 2, big);
+	uint64_t channels = bytes_number(f + 2, 2, big), rate = bytes_number(f + 4, 4, big);
+	uint64_t align = bytes_number(f + 12, 2, big), bits = bytes_number(f + 14, 2, big);
 	char name[16];
 
 	snprintf(name, sizeof name, "tag 0x%04x", tag);
 	if (channels == 0 || channels > MAX_CHANNELS || rate == 0 || rate > INT32_MAX)
 		return refuse_format(b, "has no usable count of channels or rate");
 	if (tag == TAG_EXTENSIBLE) {
-		/* No RIFX has one; its GUID would have to be turned around. */
-		if (big || len < 40 || number(f + 16, 2, false) < 22 ||
-		    number(f + 18, 2, false) > bits)
+		if (len < 40 || bytes_number(f + 16, 2, big) < 22 ||
+		    bytes_number(f + 18, 2, big) > bits)
 			return refuse_format(b, "contradicts itself");
-		tag = sub_format(f);
+		tag = chunk_sub_format(f, big);
 	} else if (tag == TAG_MS_ADPCM || tag == TAG_IMA_ADPCM || tag == TAG_GSM) {
 		return packed_format(b, f, len, tag);
 	}
@@ -170,12 +120,12 @@ riff_format(struct build *b, const unsigned char *f, uint64_t len)
 static int
 aiff_format(struct build *b, const unsigned char *f, uint64_t len)
 {
-	uint64_t channels = number(f, 2, true), bits = number(f + 6, 2, true);
-	unsigned exponent = (unsigned)number(f + 8, 2, true);
+	uint64_t channels = bytes_number(f, 2, true), bits = bytes_number(f + 6, 2, true);
+	unsigned exponent = (unsigned)bytes_number(f + 8, 2, true);
 	unsigned char type[4];
 	char codec[5];
 
-	if (get(b->fd, 8, type, sizeof type, b->e) == -1)
+	if (bytes_read(b->fd, 8, type, sizeof type, b->e) == -1)
 		return -1;
 	/* The rate is an 80-bit float: 1 Hz to 2 GHz, normalised. */
 	if (channels == 0 || channels > MAX_CHANNELS || bits == 0 || bits > 64 ||
@@ -205,7 +155,8 @@ read_format(struct build *b)
 		return refuse_format(b, "is cut");
 	if (c->size > MAX_FORMAT)
 		return refuse_format(b, "is longer than any format");
-	if (get(b->fd, c->offset, f, c->size < sizeof f ? (size_t)c->size : sizeof f, b->e) == -1)
+	if (bytes_read(
+		b->fd, c->offset, f, c->size < sizeof f ? (size_t)c->size : sizeof f, b->e) == -1)
 		return -1;
 	return aiff ? aiff_format(b, f, c->size) : riff_format(b, f, c->size);
 }
@@ -223,7 +174,7 @@ add_number(struct build *b, uint64_t v, unsigned bytes)
 {
 	char n[8];
 
-	put(n, v, bytes, b->l->big_endian);
+	bytes_put(n, v, bytes, b->l->big_endian);
 	return add_bytes(b, n, bytes);
 }
 
@@ -267,9 +218,9 @@ add_fact(struct build *b, const struct chunk *c)
 	unsigned char old[8];
 	uint64_t count;
 
-	if (get(b->fd, c->offset, old, width, b->e) == -1)
+	if (bytes_read(b->fd, c->offset, old, width, b->e) == -1)
 		return -1;
-	count = number(old, width, b->l->big_endian);
+	count = bytes_number(old, width, b->l->big_endian);
 	if (count > b->frames || b->frames - count >= b->per_block)
 		count = b->frames;
 	if (width == 4 && count > UINT32_MAX)
@@ -332,14 +283,14 @@ add_ds64(struct build *b)
 	char h[8 + DS64_MIN] = "ds64";
 
 	if (b->room != NULL && same_id(b->room, "ds64")) {
-		if (get(b->fd, b->room->offset + 24, old, sizeof old, b->e) == -1)
+		if (bytes_read(b->fd, b->room->offset + 24, old, sizeof old, b->e) == -1)
 			return -1;
-		n = number(old, 4, false);
+		n = bytes_number(old, 4, false);
 	}
-	put(h + 4, DS64_MIN + rest, 4, false);
-	put(h + 16, b->p->audio_bytes, 8, false);
-	put(h + 24, b->frames, 8, false);
-	put(h + 32, n <= rest / 12 ? n : 0, 4, false);
+	bytes_put(h + 4, DS64_MIN + rest, 4, false);
+	bytes_put(h + 16, b->p->audio_bytes, 8, false);
+	bytes_put(h + 24, b->frames, 8, false);
+	bytes_put(h + 32, n <= rest / 12 ? n : 0, 4, false);
 	if (add_bytes(b, h, sizeof h) == -1 ||
 	    (rest > 0 && add_file(b, b->room->offset + DS64_MIN, rest) == -1))
 		return -1;
@@ -353,7 +304,7 @@ add_outer(struct build *b)
 	char h[40];
 	size_t len = b->l->family == CHUNK_W64 ? 40 : 12;
 
-	if (get(b->fd, 0, h, len, b->e) == -1)
+	if (bytes_read(b->fd, 0, h, len, b->e) == -1)
 		return -1;
 	if (b->wide && b->l->family == CHUNK_RIFF)
 		memcpy(h, "RF64", 4);
@@ -365,7 +316,7 @@ patch(struct build *b, uint64_t at, uint64_t v, unsigned bytes)
 {
 	char n[8];
 
-	put(n, v, bytes, b->l->big_endian);
+	bytes_put(n, v, bytes, b->l->big_endian);
 	pieces_patch(&b->p->pieces, at, n, bytes);
 }
 
@@ -465,16 +416,15 @@ refuse_structure(const struct chunk_layout *l, struct err *e)
 static int
 check_w64_ids(const struct build *b)
 {
-	static const unsigned char tail[12] = "\xf3\xac\xd3\x11\x8c\xd1\0\xc0\x4f\x8e\xdb\x8a";
 	const int ids[] = {b->l->fmt, b->l->data};
 
 	for (int i = 0; i < 2; i++) {
 		const struct chunk *c = &b->l->chunks[ids[i]];
 		unsigned char guid[16];
 
-		if (get(b->fd, c->header, guid, sizeof guid, b->e) == -1)
+		if (bytes_read(b->fd, c->header, guid, sizeof guid, b->e) == -1)
 			return -1;
-		if (memcmp(guid + 4, tail, sizeof tail) != 0)
+		if (memcmp(guid + 4, chunk_w64_tail, sizeof chunk_w64_tail) != 0)
 			return err_item(b->e, P_DECODE_ERROR,
 			    "its header cannot be rebuilt: its '%s' chunk has a GUID that W64 does "
 			    "not know",
@@ -528,9 +478,9 @@ decide(struct build *b)
 	if (b->frames == 0)
 		return err_item(b->e, P_EMPTY,
 		    "its header cannot be rebuilt: there is not one frame of audio behind it");
-	if (l->n_chunks >= MAX_CHUNKS)
+	if (l->n_chunks >= CHUNK_MAX)
 		return err_item(b->e, P_UNSUPPORTED,
-		    "its header cannot be rebuilt: it has more than %d chunks", MAX_CHUNKS - 1);
+		    "its header cannot be rebuilt: it has more than %d chunks", CHUNK_MAX - 1);
 	b->wide = l->family == CHUNK_RF64 || (l->family == CHUNK_RIFF && kept > MAX_32);
 	if (kept > MAX_32 && l->family != CHUNK_W64 && l->big_endian)
 		return err_item(b->e, P_TOO_LARGE,

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
+#include "chunk.h"
 #include "io.h"
 #include "mem.h"
 #include "utf8.h"
@@ -51,8 +53,7 @@ struct riffwriter {
 static void
 poke(struct riffwriter *w, size_t at, uint64_t v, unsigned bytes)
 {
-	for (unsigned i = 0; i < bytes; i++)
-		w->head[at + i] = (unsigned char)(v >> (8 * i));
+	bytes_put(w->head + at, v, bytes, false);
 }
 
 static void
@@ -90,7 +91,7 @@ begin_chunk(struct riffwriter *w, const char *id)
 	w->chunk = w->head_len;
 	add(w, id, 4);
 	if (w->w64)
-		add(w, "\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", 12);
+		add(w, chunk_w64_tail, sizeof chunk_w64_tail);
 	add_number(w, 0, w->w64 ? 8 : 4);
 }
 
@@ -113,7 +114,8 @@ add_outer(struct riffwriter *w)
 	if (w->w64) {
 		add(w, "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0", 16);
 		add_number(w, 0, 8);
-		add(w, "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", 16);
+		add(w, "wave", 4);
+		add(w, chunk_w64_tail, sizeof chunk_w64_tail);
 		return;
 	}
 	add(w, "RIFF\0\0\0\0WAVE", 12);

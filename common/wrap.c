@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "mem.h"
 
 #define MAX_FORMAT 4096
@@ -14,23 +15,13 @@
 #define MAX_TEXTS 64
 #define MAX_32 UINT64_C(0xfff00000)
 
-static int
-put(struct buf *b, uint64_t v, unsigned bytes, bool big, struct err *e)
-{
-	unsigned char p[8];
-
-	for (unsigned i = 0; i < bytes; i++)
-		p[big ? bytes - 1 - i : i] = (unsigned char)(v >> (8 * i));
-	return buf_add(b, p, bytes, e);
-}
-
 /* At most max bytes of a chunk's body are copied, with its header and pad. */
 static int
 copy(struct source *s, const struct chunk *c, size_t max, bool big, struct buf *out, struct err *e)
 {
 	size_t len = c->size < max ? (size_t)c->size : max;
 
-	if (buf_add(out, c->id, 4, e) == -1 || put(out, len, 4, big, e) == -1 ||
+	if (buf_add(out, c->id, 4, e) == -1 || bytes_add(out, len, 4, big, e) == -1 ||
 	    buf_room(out, len + 1, e) == -1)
 		return -1;
 	if (source_read(s, c->offset, out->data + out->len, len) < len)
@@ -50,7 +41,7 @@ copy_info(struct source *s, const struct chunk *c, bool big, struct buf *out, st
 	uint64_t at = c->offset + 4, end = c->offset + c->size;
 	size_t list = out->len + 4;
 
-	if (buf_adds(out, "LIST", e) == -1 || put(out, 0, 4, big, e) == -1 ||
+	if (buf_adds(out, "LIST", e) == -1 || bytes_add(out, 0, 4, big, e) == -1 ||
 	    buf_adds(out, "INFO", e) == -1)
 		return -1;
 	while (at < end && end - at > sizeof h && source_read(s, at, h, sizeof h) == sizeof h) {
@@ -129,10 +120,10 @@ wrap_riff(
 	if (buf_adds(h, big ? "RIFX" : "RIFF", e) == -1)
 		return -1;
 	riff = h->len;
-	if (put(h, 0, 4, big, e) == -1 || buf_adds(h, "WAVE", e) == -1 ||
+	if (bytes_add(h, 0, 4, big, e) == -1 || buf_adds(h, "WAVE", e) == -1 ||
 	    copy(s, &l->chunks[l->fmt], MAX_FORMAT, big, h, e) == -1 ||
 	    copy_texts(s, l, h, e) == -1 || buf_adds(h, "data", e) == -1 ||
-	    put(h, audio, 4, big, e) == -1)
+	    bytes_add(h, audio, 4, big, e) == -1)
 		return -1;
 	/* The size of RIFF, now that it is known. */
 	for (unsigned i = 0; i < 4; i++)
@@ -157,10 +148,11 @@ wrap_w64(
 	source_read(s, l->chunks[l->fmt].offset, f, sizeof f);
 	f[0] = (unsigned char)tag;
 	f[1] = (unsigned char)(tag >> 8);
-	if (buf_add(h, riff, 16, e) == -1 || put(h, 40 + 40 + 24 + audio, 8, false, e) == -1 ||
+	if (buf_add(h, riff, 16, e) == -1 ||
+	    bytes_add(h, 40 + 40 + 24 + audio, 8, false, e) == -1 ||
 	    buf_add(h, wave, 16, e) == -1 || buf_add(h, fmt, 16, e) == -1 ||
-	    put(h, 40, 8, false, e) == -1 || buf_add(h, f, 16, e) == -1 ||
-	    buf_add(h, data, 16, e) == -1 || put(h, 24 + audio, 8, false, e) == -1)
+	    bytes_add(h, 40, 8, false, e) == -1 || buf_add(h, f, 16, e) == -1 ||
+	    buf_add(h, data, 16, e) == -1 || bytes_add(h, 24 + audio, 8, false, e) == -1)
 		return -1;
 	return 0;
 }
@@ -175,7 +167,7 @@ wrap_aiff(
 	size_t at;
 
 	source_read(s, 8, type, sizeof type);
-	if (buf_adds(h, "FORM", e) == -1 || put(h, 0, 4, true, e) == -1 ||
+	if (buf_adds(h, "FORM", e) == -1 || bytes_add(h, 0, 4, true, e) == -1 ||
 	    buf_add(h, type, sizeof type, e) == -1)
 		return -1;
 	at = h->len;
@@ -185,7 +177,7 @@ wrap_aiff(
 	for (unsigned i = 0; l->block_align > 0 && i < 4; i++)
 		h->data[at + 8 + 5 - i] = (char)(frames >> (8 * i));
 	if (copy_texts(s, l, h, e) == -1 || buf_adds(h, "SSND", e) == -1 ||
-	    put(h, audio + 8, 4, true, e) == -1 || put(h, 0, 8, true, e) == -1)
+	    bytes_add(h, audio + 8, 4, true, e) == -1 || bytes_add(h, 0, 8, true, e) == -1)
 		return -1;
 	for (unsigned i = 0; i < 4; i++)
 		h->data[4 + 3 - i] = (char)((h->len - 8 + audio) >> (8 * i));

@@ -1,8 +1,7 @@
 /*
  * cut: sox and ffmpeg make the files, and judge the parts: what ffmpeg decodes of a part must be
- * that stretch of what it decodes of the whole, and neither may say a word. What is carried and how
- * it is rendered is tested elsewhere; the doubles here carry every chunk as it is, and turn bits
- * over, so that this test is of the layout alone.
+ * that stretch of what it decodes of the whole, and neither may say a word. Each is started once
+ * for many parts. With REC_FAULT=full there are 2,000 parts at random places.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -17,12 +16,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "chunk.h"
 #include "cut.h"
 #include "mem.h"
 
-#define FRAMES 30001
+#define FRAMES 30000
 #define FILES 3
+#define MAX_PARTS 64
+/* Formats that are judged together. */
+#define GROUP 5
+
+/* A new file, and of what it is made. */
+struct part {
+	char name[32];
+	unsigned n;
+	uint64_t first[FILES], frames[FILES], all;
+	unsigned whole; /* index of the file that its segments are of */
+	unsigned channels;
+	bool is_w64;
+};
 
 static char dir[] = "/tmp/check_cut.XXXXXX";
 static char path[160];
@@ -32,93 +45,11 @@ static struct segment segments[FILES];
 static struct cut_opts o;
 static struct cut c;
 static struct err e;
-
-/* ---- doubles ---- */
-
-static const struct carried *carry_also; /* a chunk more, or NULL */
-
-static void
-put(unsigned char *p, uint64_t v, unsigned bytes, bool big)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		p[big ? bytes - 1 - i : i] = (unsigned char)(v >> (8 * i));
-}
-
-static void
-patched(struct carried *out, const struct segment *s, const struct chunk *k, unsigned where,
-    unsigned width, uint64_t v)
-{
-	out->body = malloc(k->size);
-	ck_assert_int_eq(pread(s->fd, out->body, k->size, (off_t)k->offset), (ssize_t)k->size);
-	put(out->body + where, v, width, s->layout->big_endian);
-}
-
-int
-carry(const struct carry *k, struct carried_list *out, struct err *err)
-{
-	static const char filling[] = "fmt  JUNK junk PAD  FLLR ds64";
-	const struct segment *s = &k->segments[0];
-	const struct chunk_layout *l = s->layout;
-	uint64_t frames = 0;
-
-	(void)err;
-	for (unsigned i = 0; i < k->n; i++)
-		frames += k->segments[i].frames;
-	*out = (struct carried_list){.list = calloc(l->n_chunks + 1, sizeof *out->list)};
-	for (unsigned i = 0; i < l->n_chunks; i++) {
-		const struct chunk *old = &l->chunks[i];
-		struct carried *new = &out->list[out->n];
-
-		if ((int)i == l->data || strstr(filling, old->id) != NULL ||
-		    old->size < old->declared)
-			continue;
-		*new = (struct carried){.source = i, .behind = (int)i > l->data, .len = old->size};
-		memcpy(new->id, old->id, 4);
-		if (memcmp(old->id, "COMM", 4) == 0)
-			patched(new, s, old, 2, 4, frames);
-		else if (memcmp(old->id, "fact", 4) == 0)
-			patched(new, s, old, 0, 4, frames > UINT32_MAX ? UINT32_MAX : frames);
-		out->n++;
-	}
-	if (carry_also != NULL) {
-		out->list[out->n] = *carry_also;
-		out->list[out->n++].body = (unsigned char *)mem_bytes("odd", 3, &e);
-	}
-	strcpy(out->dropped, "PEAK");
-	return 0;
-}
-
-void
-carry_free(struct carried_list *l)
-{
-	for (unsigned i = 0; i < l->n; i++)
-		free(l->list[i].body);
-	free(l->list);
-	*l = (struct carried_list){0};
-}
-
-static bool
-changes_frame(const struct render *r, uint64_t i)
-{
-	return r->gain != 1.0 || i < r->fade_in || i + r->fade_out >= r->frames;
-}
-
-bool
-render_changes(const struct render *r, uint64_t first, uint64_t frames)
-{
-	return frames > 0 && (changes_frame(r, first) || changes_frame(r, first + frames - 1));
-}
-
-/* Frame i of the new file is not to be taken for any other. */
-void
-render_apply(struct render *r, unsigned char *p, uint64_t first, size_t frames)
-{
-	size_t width = (size_t)r->format.bytes * r->format.channels;
-
-	for (size_t i = 0; i < frames * width; i++)
-		if (changes_frame(r, first + i / width))
-			p[i] ^= (unsigned char)(first + i / width + 1);
-}
+static struct part parts[MAX_PARTS];
+static unsigned n_parts;
+static char wholes[8][32];
+static unsigned n_wholes;
+static bool full; /* REC_FAULT=full */
 
 /* ---- files ---- */
 
@@ -203,7 +134,7 @@ setup(void)
 	for (unsigned i = 0; i < FILES; i++)
 		segments[i].fd = -1;
 	buf_clear(&b);
-	carry_also = NULL;
+	n_parts = n_wholes = 0;
 	close_segments();
 }
 
@@ -241,6 +172,13 @@ write_planned(const char *name)
 	close(out);
 }
 
+/* "part.wav", for "part" and any WAV. */
+static void
+name_like(char out[32], const char *base, const char *other)
+{
+	snprintf(out, 32, "%s%s", base, strrchr(other, '.'));
+}
+
 static void
 cut_one(const char *from, const char *to, uint64_t first, uint64_t frames)
 {
@@ -268,39 +206,154 @@ assert_true(const char *name)
 	chunk_layout_free(&l);
 }
 
-/*
- * Without a word. What sox says of every float file by ffmpeg is of the format chunk, which stays
- * as it is.
- */
-static void
-assert_peers_silent(const char *name)
+/* The wholes, then the parts. */
+static const char *
+file(unsigned i)
 {
-	shell("ffmpeg -nostdin -v error -xerror -i %s -f null - >log 2>&1 && test ! -s log || "
-	      "{ cat log; false; }",
-	    name);
-	if (strncmp(name, "wide", 4) == 0)
-		return;
-	shell("{ sox --i -V2 %s && sox -V2 %s -n stat; } >log 2>&1 && "
-	      "! grep -E 'WARN|FAIL' log | grep -v 'missing extended part of fmt chunk' || { cat "
-	      "log; false; }",
-	    name, name);
-	if (strcmp(c.container, "w64") != 0)
-		shell("test $(soxi -s %s) = %" PRIu64, name, c.frames);
+	return i < n_wholes ? wholes[i] : parts[i - n_wholes].name;
 }
 
-/* Decoded as doubles, which hold every format here, `part` is that stretch of the whole. */
-static void
-assert_part(const char *whole, const char *part, uint64_t first, uint64_t frames)
+/* ffmpeg knows no RIFX with an extensible format. */
+static bool
+is_for_ffmpeg(unsigned i)
 {
-	struct cut_format f;
-	uint64_t width;
+	const char *whole = wholes[i < n_wholes ? i : parts[i - n_wholes].whole];
 
-	ck_assert_int_eq(cut_format(segments[0].fd, segments[0].layout, &f, &e), 0);
-	width = 8 * (uint64_t)f.sample.channels;
-	shell("rm -f part.raw; test -s %s.raw || ffmpeg -nostdin -v error -y -i %s -f f64le "
-	      "-c:a pcm_f64le %s.raw && ffmpeg -nostdin -v error -y -i %s -f f64le -c:a pcm_f64le "
-	      "part.raw && tail -c +%" PRIu64 " %s.raw | head -c %" PRIu64 " | cmp - part.raw",
-	    whole, whole, whole, part, first * width + 1, whole, frames * width);
+	return strstr(whole, "rifx24") == NULL && strcmp(whole, "8/rifx16.wav") != 0;
+}
+
+static void
+tell_ffmpeg(FILE *f)
+{
+	unsigned n = 0;
+
+	fprintf(f, "ffmpeg -nostdin -v error -xerror -y");
+	for (unsigned i = 0; i < n_wholes + n_parts; i++)
+		if (is_for_ffmpeg(i))
+			fprintf(f, " -i %s", file(i));
+	for (unsigned i = 0; i < n_wholes + n_parts; i++)
+		if (is_for_ffmpeg(i))
+			fprintf(f, " -map %u -f f64le -c:a pcm_f64le %s.raw", n++, file(i));
+	fprintf(f, " || exit 1\n");
+}
+
+/* All files at once and without a word, as doubles, which hold every format here. */
+static void
+decode(void)
+{
+	FILE *f = fopen(at("judge"), "w");
+	bool told = false;
+
+	ck_assert_ptr_nonnull(f);
+	for (unsigned i = 0; i < n_wholes + n_parts; i++) {
+		if (!is_for_ffmpeg(i))
+			fprintf(f, "sox -D %s -t f64 %s.raw || exit 1\n", file(i), file(i));
+		else if (!told)
+			tell_ffmpeg(f);
+		told |= is_for_ffmpeg(i);
+	}
+	ck_assert_int_eq(fclose(f), 0);
+	shell("sh judge >log 2>&1 && test ! -s log || { cat judge log; false; }");
+}
+
+static void
+load_decoded(unsigned i)
+{
+	char raw[40];
+
+	snprintf(raw, sizeof raw, "%.31s.raw", file(i));
+	load(raw);
+}
+
+static void
+assert_stretches(unsigned i, const struct buf *whole)
+{
+	const struct part *p = &parts[i];
+	size_t done = 0, width = p->channels * sizeof(double);
+
+	load_decoded(n_wholes + i);
+	ck_assert_msg(b.len == p->all * width, "%s of %s: %zu bytes, not %" PRIu64 " frames",
+	    p->name, wholes[p->whole], b.len, p->all);
+	for (unsigned k = 0; k < p->n; k++) {
+		size_t from = p->first[k] * width, len = p->frames[k] * width;
+
+		ck_assert_uint_le(from + len, whole->len);
+		ck_assert_msg(memcmp(b.data + done, whole->data + from, len) == 0,
+		    "%s of %s: not the %" PRIu64 " frames from %" PRIu64 " on", p->name,
+		    wholes[p->whole], p->frames[k], p->first[k]);
+		done += len;
+	}
+}
+
+/* Each part is that stretch of its whole. */
+static void
+assert_parts(void)
+{
+	decode();
+	for (unsigned w = 0; w < n_wholes; w++) {
+		struct buf whole;
+
+		load_decoded(w);
+		whole = b;
+		b = (struct buf){0};
+		for (unsigned i = 0; i < n_parts; i++)
+			if (parts[i].whole == w)
+				assert_stretches(i, &whole);
+		buf_free(&whole);
+	}
+}
+
+/*
+ * sox reads all of it without a word, but for what it says of every float file by ffmpeg: that is
+ * of the format chunk, which stays as it is.
+ */
+static void
+assert_sox_is_silent(unsigned whole, const char *names)
+{
+	shell("{ sox --i -V2%s && sox -V2%s -n stat; } >log 2>&1 && "
+	      "! grep -E 'WARN|FAIL' log | grep -v 'missing extended part of fmt chunk' || { cat "
+	      "log; echo of %s; false; }",
+	    names, names, wholes[whole]);
+}
+
+/* Of W64 sox counts the pad bytes in. */
+static void
+assert_sox_counts(unsigned whole, const char *names)
+{
+	const char *counts;
+	char *end;
+
+	shell("soxi -s%s >counts 2>log", names);
+	load("counts");
+	counts = b.data;
+	for (unsigned i = 0; i < n_parts; i++) {
+		unsigned long long n;
+
+		if (parts[i].whole != whole)
+			continue;
+		n = strtoull(counts, &end, 10);
+		ck_assert_ptr_ne(counts, end);
+		ck_assert_msg(parts[i].is_w64 || n == parts[i].all, "%s: %llu", parts[i].name, n);
+		counts = end;
+	}
+}
+
+/* sox knows no integers of 64 bits. */
+static void
+assert_sox_content(void)
+{
+	for (unsigned w = 0; w < n_wholes; w++) {
+		char names[MAX_PARTS * 24] = "";
+
+		for (unsigned i = 0; i < n_parts; i++)
+			if (parts[i].whole == w)
+				snprintf(names + strlen(names), sizeof names - strlen(names),
+				    " %.31s", parts[i].name);
+		if (strstr(wholes[w], "ff64") != NULL)
+			continue;
+		assert_sox_is_silent(w, names);
+		assert_sox_counts(w, names);
+	}
 }
 
 /* The audio lies in its block where it did, if chunks may begin where that needs it. */
@@ -315,13 +368,44 @@ assert_place(uint64_t first)
 		ck_assert_uint_eq(c.audio_offset % PIECES_BLOCK, place % PIECES_BLOCK);
 }
 
+static unsigned
+find_whole(const char *name)
+{
+	for (unsigned i = 0; i < n_wholes; i++)
+		if (strcmp(wholes[i], name) == 0)
+			return i;
+	snprintf(wholes[n_wholes], sizeof wholes[0], "%s", name);
+	return n_wholes++;
+}
+
+/* What was planned and written to this file is a part of the whole, to be judged. */
+static void
+add_part(const char *name, const char *whole)
+{
+	struct part *p = &parts[n_parts++];
+	struct cut_format f;
+
+	ck_assert_uint_le(n_parts, MAX_PARTS);
+	ck_assert_int_eq(cut_format(segments[0].fd, segments[0].layout, &f, &e), 0);
+	*p = (struct part){.n = o.n,
+	    .all = c.frames,
+	    .whole = find_whole(whole),
+	    .channels = f.sample.channels,
+	    .is_w64 = strcmp(c.container, "w64") == 0};
+	snprintf(p->name, sizeof p->name, "%s", name);
+	for (unsigned i = 0; i < o.n; i++) {
+		p->first[i] = segments[i].first;
+		p->frames[i] = segments[i].frames;
+	}
+	assert_true(name);
+}
+
 /* ---- every format ---- */
 
 #define SOX "sox -R -r 44100 -c $c -n "
-#define NOISE " synth 30001s pinknoise vol 0.5"
-#define FF                                                                                         \
-	"test -s noise$c.wav || sox -R -r 44100 -c $c -n -b 32 noise$c.wav synth 30001s "          \
-	"pinknoise vol 0.5; ffmpeg -nostdin -v error -y -i noise$c.wav "
+#define NOISE " synth 30000s pinknoise vol 0.5"
+/* What ffmpeg is told of an output. */
+#define FF "-c:a "
 
 static const struct {
 	const char *name, *make;
@@ -333,65 +417,97 @@ static const struct {
     {"s32.wav", SOX "-b 32 s32.wav" NOISE, {4, 32}},
     {"f32.wav", SOX "-e floating-point -b 32 f32.wav" NOISE, {4, 32, .is_float = true}},
     {"f64.wav", SOX "-e floating-point -b 64 f64.wav" NOISE, {8, 64, .is_float = true}},
-    {"ff24.wav", FF "-c:a pcm_s24le ff24.wav", {3, 24}},
-    {"ff64.wav", FF "-c:a pcm_s64le ff64.wav", {8, 64}},
-    {"fff32.wav", FF "-c:a pcm_f32le fff32.wav", {4, 32, .is_float = true}},
+    {"ff24.wav", FF "pcm_s24le ff24.wav", {3, 24}},
+    {"ff64.wav", FF "pcm_s64le ff64.wav", {8, 64}},
+    {"fff32.wav", FF "pcm_f32le fff32.wav", {4, 32, .is_float = true}},
     {"rifx16.wav", SOX "-B -b 16 rifx16.wav" NOISE, {2, 16, .big_endian = true}},
     {"rifx24.wav", SOX "-B -b 24 rifx24.wav" NOISE, {3, 24, .big_endian = true}},
-    {"rf16.wav", FF "-rf64 always -c:a pcm_s16le rf16.wav", {2, 16}},
-    {"rf24.wav", FF "-rf64 always -c:a pcm_s24le rf24.wav", {3, 24}},
+    {"rf16.wav", FF "pcm_s16le -rf64 always rf16.wav", {2, 16}},
+    {"rf24.wav", FF "pcm_s24le -rf64 always rf24.wav", {3, 24}},
     {"w8.w64", SOX "-b 8 w8.w64" NOISE, {1, 8, .is_unsigned = true}},
     {"w16.w64", SOX "-b 16 w16.w64" NOISE, {2, 16}},
-    {"w24.w64", FF "-c:a pcm_s24le w24.w64", {3, 24}},
-    {"wf32.w64", FF "-c:a pcm_f32le wf32.w64", {4, 32, .is_float = true}},
+    {"w24.w64", FF "pcm_s24le w24.w64", {3, 24}},
+    {"wf32.w64", FF "pcm_f32le wf32.w64", {4, 32, .is_float = true}},
     {"a8.aiff", SOX "-b 8 a8.aiff" NOISE, {1, 8}},
     {"a16.aiff", SOX "-b 16 a16.aiff" NOISE, {2, 16, .big_endian = true}},
     {"a24.aiff", SOX "-b 24 a24.aiff" NOISE, {3, 24, .big_endian = true}},
     {"a32.aiff", SOX "-b 32 a32.aiff" NOISE, {4, 32, .big_endian = true}},
     {"none.aifc", SOX "-b 16 none.aifc" NOISE, {2, 16, .big_endian = true}},
-    {"sowt.aifc", FF "-c:a pcm_s16le -f aiff sowt.aifc", {2, 16}},
-    {"fl32.aifc", FF "-c:a pcm_f32be -f aiff fl32.aifc",
-	{4, 32, .is_float = true, .big_endian = true}},
-    {"fl64.aifc", FF "-c:a pcm_f64be -f aiff fl64.aifc",
-	{8, 64, .is_float = true, .big_endian = true}},
+    {"sowt.aifc", FF "pcm_s16le -f aiff sowt.aifc", {2, 16}},
+    {"fl32.aifc", FF "pcm_f32be -f aiff fl32.aifc", {4, 32, .is_float = true, .big_endian = true}},
+    {"fl64.aifc", FF "pcm_f64be -f aiff fl64.aifc", {8, 64, .is_float = true, .big_endian = true}},
 };
 
 #define FORMATS ((int)(sizeof formats / sizeof *formats))
 
 static const unsigned channels[] = {1, 2, 8};
 
+static bool
+is_by_ffmpeg(int format)
+{
+	return strncmp(formats[format].make, FF, strlen(FF)) == 0;
+}
+
+/* All of ffmpeg's files of n channels, by one call. */
 static void
+make_by_ffmpeg(unsigned n)
+{
+	char all[2048] = "";
+
+	for (int i = 0; i < FORMATS; i++)
+		if (is_by_ffmpeg(i))
+			snprintf(
+			    all + strlen(all), sizeof all - strlen(all), " %s", formats[i].make);
+	shell("test -e %u/noise.wav || { mkdir -p %u && cd %u && sox -R -r 44100 -c %u -n -b 32 "
+	      "noise.wav" NOISE " && ffmpeg -nostdin -v error -y -i noise.wav%s; }",
+	    n, n, n, n, all);
+}
+
+/* The file of n channels; it stays there for all tests. */
+static const char *
 make(int format, unsigned n)
 {
-	shell("c=%u; rm -f %s.raw; %s", n, formats[format].name, formats[format].make);
+	static char name[32];
+
+	if (is_by_ffmpeg(format))
+		make_by_ffmpeg(n);
+	else
+		shell("test -e %u/%s || { mkdir -p %u && cd %u && c=%u && %s; }", n,
+		    formats[format].name, n, n, n, formats[format].make);
+	snprintf(name, sizeof name, "%u/%s", n, formats[format].name);
+	return name;
 }
 
-/* "part.wav", for "part" and any WAV. */
+/* The part has the bytes of the whole. */
 static void
-name_like(char out[32], const char *base, const char *other)
+assert_same_bytes(const char *whole, const char *part)
 {
-	snprintf(out, 32, "%s%s", base, strrchr(other, '.'));
-}
+	const uint64_t len = c.frames * c.frame_bytes;
+	struct buf was = {0};
 
-/* What sox is not to see is called otherwise. */
-static const char *
-part_base(const char *name)
-{
-	return strncmp(name, "ff64", 4) == 0 ? "wide" : "part";
+	load(whole);
+	ck_assert_int_eq(
+	    buf_add(&was, b.data + layouts[0].audio_offset + segments[0].first * c.frame_bytes, len,
+		&e),
+	    0);
+	load(part);
+	ck_assert_mem_eq(b.data + c.audio_offset, was.data, len);
+	buf_free(&was);
 }
 
 static void
-check_part(const char *name, uint64_t first, uint64_t frames)
+check_part(const char *whole, uint64_t first, uint64_t frames)
 {
-	char part[32];
+	char base[16], part[32];
 
-	name_like(part, part_base(name), name);
-	cut_one(name, part, first, frames);
+	snprintf(base, sizeof base, "part%u", n_parts);
+	name_like(part, base, whole);
+	cut_one(whole, part, first, frames);
 	ck_assert_uint_eq(c.frames, frames);
-	ck_assert_str_eq(c.dropped, "PEAK");
-	assert_true(part);
+	ck_assert_str_eq(c.dropped, "");
+	add_part(part, whole);
 	assert_place(first);
-	assert_part(name, part, first, frames);
+	assert_same_bytes(whole, part);
 }
 
 START_TEST(a_format_is_what_its_chunk_says)
@@ -399,8 +515,7 @@ START_TEST(a_format_is_what_its_chunk_says)
 	struct render_format want = formats[_i].f, *is;
 	struct cut_format f;
 
-	make(_i, channels[_i % 3]);
-	add_segment(formats[_i].name, 0, 0);
+	add_segment(make(_i, channels[_i % 3]), 0, 0);
 	ck_assert_msg(cut_format(segments[0].fd, &layouts[0], &f, &e) == 0, "%s", e.text);
 	is = &f.sample;
 	ck_assert_uint_eq(f.rate_hz, 44100);
@@ -415,40 +530,33 @@ START_TEST(a_format_is_what_its_chunk_says)
 }
 END_TEST
 
+static void
+check_format(int i)
+{
+	const char *name = make(i % FORMATS, channels[(i + i / FORMATS) % 3]);
+
+	srand48(i);
+	check_part(name, 0, 1);
+	check_part(name, FRAMES - 1, 1);
+	check_part(name, 0, FRAMES);
+	for (int k = 0; k < (full ? 27 : 3); k++) {
+		uint64_t first = (uint64_t)lrand48() % FRAMES, most = FRAMES - first;
+
+		/* Long ones and short ones. */
+		if (k % 2 == 1 && most > 100)
+			most = 100;
+		check_part(name, first, 1 + (uint64_t)lrand48() % most);
+	}
+}
+
 START_TEST(a_part_is_that_part)
 {
-	const char *name = formats[_i / 3].name;
-	char part[32];
+	int n = full ? 1 : GROUP;
 
-	make(_i / 3, channels[_i % 3]);
-	srand48(_i);
-	check_part(name, 0, 1);
-	for (int i = 0; i < 2; i++) {
-		uint64_t first = (uint64_t)lrand48() % FRAMES;
-
-		check_part(name, first, 1 + (uint64_t)lrand48() % (FRAMES - first));
-	}
-	check_part(name, FRAMES - 1, 1);
-	name_like(part, part_base(name), name);
-	assert_peers_silent(part);
-}
-END_TEST
-
-START_TEST(the_whole_file_has_the_same_audio)
-{
-	const char *name = formats[_i].name;
-	struct buf was = {0};
-	char part[32];
-
-	make(_i, channels[_i % 3]);
-	check_part(name, 0, FRAMES);
-	load(name);
-	buf_add(&was, b.data + layouts[0].audio_offset, FRAMES * c.frame_bytes, &e);
-	name_like(part, part_base(name), name);
-	assert_peers_silent(part);
-	load(part);
-	ck_assert_mem_eq(b.data + c.audio_offset, was.data, was.len);
-	buf_free(&was);
+	for (int i = 0; i < n; i++)
+		check_format(_i * n + i);
+	assert_parts();
+	assert_sox_content();
 }
 END_TEST
 
@@ -458,7 +566,7 @@ START_TEST(extensible_formats_say_how_many_bits_are_used)
 	struct cut_format f;
 	struct chunk_layout l;
 
-	shell("c=8; " FF "-c:a pcm_s32le x32.wav");
+	shell("sox -R -r 44100 -c 8 -n -b 32 x32.wav" NOISE);
 	l = layout_of("x32.wav");
 	load("x32.wav");
 	ck_assert_mem_eq(b.data + l.chunks[l.fmt].offset, "\xfe\xff", 2);
@@ -466,6 +574,7 @@ START_TEST(extensible_formats_say_how_many_bits_are_used)
 	chunk_layout_free(&l);
 	save("24in32.wav");
 	check_part("24in32.wav", 1001, 2222);
+	assert_parts();
 	ck_assert_int_eq(cut_format(segments[0].fd, &layouts[0], &f, &e), 0);
 	ck_assert(f.sample.bytes == 4 && f.sample.bits == 24);
 }
@@ -504,7 +613,7 @@ enum { CUT, OPEN, STALE, OUTER, BREAKS };
 static void
 poke(uint64_t where, unsigned bytes, bool big, uint64_t v)
 {
-	put((unsigned char *)b.data + where, v, bytes, big);
+	bytes_put(b.data + where, v, bytes, big);
 }
 
 static void
@@ -529,72 +638,132 @@ break_it(const struct chunk_layout *l, int how)
 	}
 }
 
-START_TEST(what_is_behind_a_broken_header_is_cut_all_the_same)
+static void
+check_broken(const char *name, int how)
 {
-	static const int kinds[] = {1, 2, 12, 14, 18, 22};
-	const char *name = formats[kinds[_i / BREAKS]].name;
-	struct chunk_layout l;
-	char broken[32], fixed[32];
+	struct chunk_layout l = layout_of(name);
+	char base[16], broken[32], fixed[32];
 
-	make(kinds[_i / BREAKS], 2);
 	name_like(broken, "broken", name);
-	name_like(fixed, "fixed", name);
-	l = layout_of(name);
+	snprintf(base, sizeof base, "fixed%u", n_parts);
+	name_like(fixed, base, name);
 	load(name);
-	break_it(&l, _i % BREAKS);
+	break_it(&l, how);
 	chunk_layout_free(&l);
 	save(broken);
 	l = layout_of(broken);
 	ck_assert(l.truncated || l.open_header || l.short_header || l.outer_mismatch);
 	chunk_layout_free(&l);
 	cut_one(broken, fixed, 5000, 20001);
-	assert_true(fixed);
-	assert_part(name, fixed, 5000, 20001);
-	assert_peers_silent(fixed);
-	if (_i % BREAKS == CUT) {
+	add_part(fixed, name);
+	if (how == CUT) {
 		close_segments();
 		add_segment(broken, 5000, 20002);
 		ck_assert_int_eq(cut_plan(&o, &c, &e), -1);
 		ck_assert_str_eq(e.code, P_TRUNCATED);
 	}
 }
+
+START_TEST(what_is_behind_a_broken_header_is_cut_all_the_same)
+{
+	static const int kinds[] = {1, 2, 12, 14, 18, 22};
+
+	for (int i = 0; i < 6; i++)
+		for (int how = 0; how < BREAKS; how++)
+			check_broken(make(kinds[i], 2), how);
+	assert_parts();
+	assert_sox_content();
+}
+END_TEST
+
+/* ffmpeg refuses a W64 with a chunk that has a header alone. */
+START_TEST(no_filling_is_an_empty_chunk)
+{
+	const char *name = make(16, 1);
+
+	for (uint64_t first = 0; first < 16; first++) {
+		struct chunk_layout l;
+
+		cut_one(name, "filled.w64", first, 10);
+		assert_true("filled.w64");
+		assert_place(first);
+		l = layout_of("filled.w64");
+		for (unsigned i = 0; i < l.n_chunks; i++)
+			ck_assert_uint_gt(l.chunks[i].size, 0);
+		chunk_layout_free(&l);
+	}
+}
+END_TEST
+
+/* `fact` was behind it. */
+START_TEST(the_format_stays_at_its_place)
+{
+	const char *name = make(5, 2);
+	struct chunk_layout was = layout_of(name), is;
+
+	cut_one(name, "ordered.wav", 0, 10);
+	is = layout_of("ordered.wav");
+	ck_assert_int_eq(was.fmt, is.fmt);
+	ck_assert_uint_eq(was.audio_offset, is.audio_offset);
+	chunk_layout_free(&was);
+	chunk_layout_free(&is);
+}
+END_TEST
+
+START_TEST(what_lies_behind_too_many_chunks_is_not_lost_silently)
+{
+	static const char empty[8] = "DISP";
+
+	load(make(1, 1));
+	for (int i = 0; i < 4200; i++)
+		ck_assert_int_eq(buf_add(&b, empty, sizeof empty, &e), 0);
+	poke(4, 4, false, b.len - 8);
+	save("many.wav");
+	add_segment("many.wav", 0, 10);
+	ck_assert_int_eq(cut_plan(&o, &c, &e), -1);
+	ck_assert_str_eq(e.code, P_UNSUPPORTED);
+	ck_assert_msg(strstr(e.text, "more than 4095 chunks") != NULL, "%s", e.text);
+}
 END_TEST
 
 /* ---- several files, and what is refused ---- */
 
-START_TEST(parts_of_three_files_stand_in_a_row)
+static void
+join(const char *name)
 {
-	static const int kinds[] = {0, 2, 11, 14, 19, 23};
-	const char *name = formats[kinds[_i]].name;
-	char joined[32];
+	char base[16], joined[32];
 
-	make(kinds[_i], 1);
-	name_like(joined, "joined", name);
+	snprintf(base, sizeof base, "joined%u", n_parts);
+	name_like(joined, base, name);
+	close_segments();
 	add_segment(name, 7, 1001);
 	add_segment(name, 20000, 3);
 	add_segment(name, 0, FRAMES);
 	ck_assert_int_eq(cut_plan(&o, &c, &e), 0);
 	write_planned(joined);
 	ck_assert_uint_eq(c.frames, 1001 + 3 + FRAMES);
-	assert_true(joined);
-	assert_peers_silent(joined);
-	shell("for f in %s %s; do ffmpeg -nostdin -v error -y -i $f -f f64le -c:a pcm_f64le "
-	      "$f.raw || exit 1; done; r=%s.raw; { tail -c +57 $r | head -c 8008; "
-	      "tail -c +160001 $r | head -c 24; cat $r; } | cmp - %s.raw",
-	    name, joined, name, joined);
+	add_part(joined, name);
+}
+
+START_TEST(parts_of_three_files_stand_in_a_row)
+{
+	static const int kinds[] = {0, 2, 11, 14, 19, 23};
+
+	for (int i = 0; i < 6; i++)
+		join(make(kinds[i], 1));
+	assert_parts();
+	assert_sox_content();
 }
 END_TEST
 
 START_TEST(files_of_two_families_with_one_format_can_be_joined)
 {
-	make(1, 2);
-	make(22, 2);
-	add_segment("s16.wav", 5, 100);
-	add_segment("sowt.aifc", 9, 200);
+	add_segment(make(1, 2), 5, 100);
+	add_segment(make(22, 2), 9, 200);
 	ck_assert_int_eq(cut_plan(&o, &c, &e), 0);
 	write_planned("joined.wav");
-	assert_true("joined.wav");
-	assert_peers_silent("joined.wav");
+	add_part("joined.wav", "joined.wav");
+	assert_sox_content();
 }
 END_TEST
 
@@ -632,16 +801,17 @@ START_TEST(frames_that_are_not_there_are_refused)
 	static const uint64_t ranges[][2] = {
 	    {0, FRAMES + 1}, {FRAMES, 1}, {FRAMES + 1, 0}, {UINT64_MAX, 2}, {1, UINT64_MAX}};
 
-	make(1, 1);
+	const char *name = make(1, 1);
+
 	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
 		close_segments();
-		add_segment("s16.wav", ranges[i][0], ranges[i][1]);
+		add_segment(name, ranges[i][0], ranges[i][1]);
 		ck_assert_int_eq(cut_plan(&o, &c, &e), -1);
 		ck_assert_int_eq(e.class, ERR_ITEM);
 		ck_assert_str_eq(e.code, P_UNSUPPORTED);
 	}
 	close_segments();
-	add_segment("s16.wav", FRAMES, 0);
+	add_segment(name, FRAMES, 0);
 	ck_assert_int_eq(cut_plan(&o, &c, &e), -1);
 	ck_assert_str_eq(e.code, P_EMPTY);
 }
@@ -659,20 +829,20 @@ START_TEST(only_frames_that_change_are_rendered)
 	    {.gain = 1, .fade_out = 30000},
 	};
 	struct render r = renders[_i];
+	const char *name = make(2, 2);
 	struct buf want = {0};
 	uint64_t width;
 
-	make(2, 2);
 	o.render = &r;
-	add_segment("s24.wav", 100, 9000);
-	add_segment("s24.wav", 3, 11000);
+	add_segment(name, 100, 9000);
+	add_segment(name, 3, 11000);
 	ck_assert_int_eq(cut_plan(&o, &c, &e), 0);
 	ck_assert_uint_eq(r.frames, 20000);
 	ck_assert(r.format.bytes == 3 && r.format.channels == 2);
 	write_planned("faded.wav");
 	assert_true("faded.wav");
 	width = c.frame_bytes;
-	load("s24.wav");
+	load(name);
 	buf_add(&want, b.data + layouts[0].audio_offset + 100 * width, 9000 * width, &e);
 	buf_add(&want, b.data + layouts[0].audio_offset + 3 * width, 11000 * width, &e);
 	render_apply(&r, (unsigned char *)want.data, 0, 20000);
@@ -684,37 +854,66 @@ START_TEST(only_frames_that_change_are_rendered)
 }
 END_TEST
 
+/* A chunk of three bytes at the end of b, which is a file of this layout. */
+static void
+append_chunk(const struct chunk_layout *l, const char *id)
+{
+	bool w64 = l->family == CHUNK_W64;
+	char chunk[32] = {0};
+
+	memcpy(chunk, id, 4);
+	memcpy(chunk + 4, chunk_w64_tail, sizeof chunk_w64_tail);
+	bytes_put(chunk + (w64 ? 16 : 4), w64 ? 27 : 3, w64 ? 8 : 4, l->big_endian);
+	memcpy(chunk + (w64 ? 24 : 8), "odd", 4);
+	while (b.len % (w64 ? 8 : 2) != 0)
+		ck_assert_int_eq(buf_add(&b, "", 1, &e), 0);
+	ck_assert_int_eq(buf_add(&b, chunk, w64 ? 32 : 12, &e), 0);
+	if (w64)
+		poke(16, 8, false, b.len);
+	else if (l->family == CHUNK_RF64)
+		poke(20, 8, false, b.len - 8);
+	else
+		poke(4, 4, l->big_endian, b.len - 8);
+}
+
+static void
+assert_same_chunk(const char *was_name, const struct chunk *was, const struct chunk *is)
+{
+	struct buf old = {0};
+
+	load(was_name);
+	ck_assert_int_eq(buf_add(&old, b.data + was->offset, was->size, &e), 0);
+	load(parts[0].name);
+	ck_assert_uint_eq(is->size, was->size);
+	ck_assert_mem_eq(b.data + is->offset, old.data, old.len);
+	buf_free(&old);
+}
+
 START_TEST(chunks_are_carried_on_their_side_of_the_audio)
 {
 	static const int kinds[] = {0, 9, 11, 13, 17};
-	static const struct carried also = {"note", UINT_MAX, true, NULL, 3};
-	const char *name = formats[kinds[_i]].name;
-	struct chunk_layout was, is;
-	char to[32];
+	const char *name = make(kinds[_i], 1);
+	struct chunk_layout was = layout_of(name), is;
+	char from[32], to[32];
 
-	make(kinds[_i], 1);
+	name_like(from, "noted", name);
 	name_like(to, "carried", name);
-	carry_also = &also;
-	cut_one(name, to, 0, 1001);
-	assert_true(to);
-	assert_peers_silent(to);
-	was = layout_of(name);
+	load(name);
+	append_chunk(&was, "PEAK");
+	append_chunk(&was, "note");
+	save(from);
+	chunk_layout_free(&was);
+	cut_one(from, to, 0, 1001);
+	ck_assert_str_eq(c.dropped, "PEAK");
+	add_part(to, from);
+	assert_sox_content();
+	was = layout_of(from);
 	is = layout_of(to);
 	ck_assert_str_eq(is.chunks[is.n_chunks - 1].id, "note");
-	ck_assert_uint_eq(is.chunks[is.n_chunks - 1].size, 3);
-	ck_assert_int_gt((int)is.n_chunks, is.data + 1);
-	load(to);
-	ck_assert_mem_eq(b.data + is.chunks[is.n_chunks - 1].offset, "odd", 3);
-	if (was.family != CHUNK_AIFF) {
-		struct buf fmt = {0};
-		const struct chunk *old = &was.chunks[was.fmt];
-
-		buf_add(&fmt, b.data + is.chunks[is.fmt].offset, is.chunks[is.fmt].size, &e);
-		load(name);
-		ck_assert_uint_eq(fmt.len, old->size);
-		ck_assert_mem_eq(fmt.data, b.data + old->offset, fmt.len);
-		buf_free(&fmt);
-	}
+	ck_assert_int_eq((int)is.n_chunks, is.data + 2);
+	assert_same_chunk(from, &was.chunks[was.n_chunks - 1], &is.chunks[is.n_chunks - 1]);
+	if (was.family != CHUNK_AIFF)
+		assert_same_chunk(from, &was.chunks[was.fmt], &is.chunks[is.fmt]);
 	chunk_layout_free(&was);
 	chunk_layout_free(&is);
 }
@@ -774,7 +973,9 @@ static const struct {
 	const char *make, *name, *container;
 } huge[] = {
     {HEAD "huge.wav synth 100s sine 400", "huge.wav", "rf64"},
-    {"c=2; " FF "-rf64 always -c:a pcm_s16le huge.wav", "huge.wav", "rf64"},
+    {HEAD "huge.wav synth 100s sine 400 && mv huge.wav in.wav && ffmpeg -nostdin -v error -y -i "
+	  "in.wav -rf64 always huge.wav",
+	"huge.wav", "rf64"},
     {HEAD "huge.w64 synth 100s sine 400", "huge.w64", "w64"},
 };
 
@@ -797,8 +998,8 @@ START_TEST(more_than_4_gib_are_told_truly)
 	/* What was RF64 stays it; what was WAV and fits is WAV. */
 	cut_one(huge[_i].name, part, 1, 1000);
 	ck_assert_str_eq(c.container, _i == 0 ? "wav" : huge[_i].container);
-	assert_true(part);
-	assert_peers_silent(part);
+	add_part(part, huge[_i].name);
+	assert_sox_content();
 	shell("rm -f %s %s", huge[_i].name, part);
 }
 END_TEST
@@ -837,19 +1038,22 @@ END_TEST
 
 /* ---- any bytes ---- */
 
-/* Each byte of a header, turned over: a part whose header is true, or a reason. */
+/* Each byte of a header, turned over in one way or (full) in all: a part whose header is true, or a
+ * reason. */
 START_TEST(a_changed_byte_gives_a_true_part_or_none)
 {
 	static const int kinds[] = {2, 9, 12, 14, 18, 22, 24};
 	static const unsigned char flips[] = {0xff, 0x01, 0x80};
-	const char *name = formats[kinds[_i]].name;
-	char broken[32], part[32];
+	const char *name = make(kinds[_i], 2);
+	char small[32], broken[32], part[32];
 	struct buf seed = {0};
 
-	make(kinds[_i], 2);
+	name_like(small, "small", name);
 	name_like(broken, "changed", name);
 	name_like(part, "cpart", name);
-	load(name);
+	cut_one(name, small, 0, 400);
+	ck_assert_uint_lt(c.audio_offset, 200);
+	load(small);
 	buf_add(&seed, b.data, b.len, &e);
 	for (size_t i = 0; i < 160 * sizeof flips; i++) {
 		struct chunk_layout l;
@@ -857,6 +1061,8 @@ START_TEST(a_changed_byte_gives_a_true_part_or_none)
 		struct stat st;
 		int fd, r;
 
+		if (!full && i % sizeof flips != i / sizeof flips % sizeof flips)
+			continue;
 		buf_clear(&b);
 		buf_add(&b, seed.data, seed.len, &e);
 		b.data[i / sizeof flips] ^= (char)flips[i % sizeof flips];
@@ -886,6 +1092,7 @@ main(void)
 	char line[64];
 	int failed;
 
+	full = getenv("REC_FAULT") != NULL && strcmp(getenv("REC_FAULT"), "full") == 0;
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	tcase_add_checked_fixture(formats_case, setup, teardown);
@@ -893,12 +1100,15 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(formats_case, a_format_is_what_its_chunk_says, 0, FORMATS);
-	tcase_add_loop_test(formats_case, a_part_is_that_part, 0, FORMATS * 3);
-	tcase_add_loop_test(formats_case, the_whole_file_has_the_same_audio, 0, FORMATS);
+	tcase_add_loop_test(
+	    formats_case, a_part_is_that_part, 0, full ? FORMATS * 3 : FORMATS / GROUP);
 	tcase_add_test(t, extensible_formats_say_how_many_bits_are_used);
 	tcase_add_loop_test(t, what_is_no_pcm_is_refused, 0, 7);
-	tcase_add_loop_test(t, what_is_behind_a_broken_header_is_cut_all_the_same, 0, 6 * BREAKS);
-	tcase_add_loop_test(t, parts_of_three_files_stand_in_a_row, 0, 6);
+	tcase_add_test(t, what_is_behind_a_broken_header_is_cut_all_the_same);
+	tcase_add_test(t, no_filling_is_an_empty_chunk);
+	tcase_add_test(t, the_format_stays_at_its_place);
+	tcase_add_test(t, what_lies_behind_too_many_chunks_is_not_lost_silently);
+	tcase_add_test(t, parts_of_three_files_stand_in_a_row);
 	tcase_add_test(t, files_of_two_families_with_one_format_can_be_joined);
 	tcase_add_loop_test(t, files_that_differ_are_not_joined, 0, 7);
 	tcase_add_test(t, frames_that_are_not_there_are_refused);
