@@ -8,6 +8,7 @@
 #	make check-scale      100,000 rows (long)
 #	make compare-capture  what rec-capture, arecord, sox and ffmpeg leave behind when something goes wrong
 #	make bench            speed, as ratios to other tools in one run
+#	make bench-trim       speed of rec-trim beside cp, sox, ffmpeg and flac
 #	make install          PREFIX=/usr/local DESTDIR=
 
 PREFIX ?= /usr/local
@@ -35,7 +36,7 @@ rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adop
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry replace mend repair undo people chart report_numbers report_style report checkup
 rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit replace mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
-EDITING := carry_parts carry_riff carry_aiff carry_xml carry render cut flacmeta flaccut mp3cut oggcut framecut playback transcode pauses cuepoints original assembly selection waveform
+EDITING := carry_parts carry_riff carry_aiff carry_xml carry render cut flacmeta flacframes flaccut mp3cut oggcut framecut playback transcode pauses cuepoints original assembly selection waveform
 rec-trim_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(EDITING) entry adopt edit replace edited footage editrecord trim
 TOOLS := rec-meta rec-migrate rec-health rec-capture rec-trim
 
@@ -129,6 +130,9 @@ check-fault-full: all $(B)/fault/shim.so $(B)/fault/take-driver $(TESTDEV)
 check-scale: all $(B)/fault/shim.so
 	REC_SCALE=100000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/scale.t
 
+bench-trim: all
+	scripts/bench-trim
+
 bench: all
 	scripts/bench
 
@@ -168,4 +172,4 @@ clean:
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/unit/*.d)
 .PHONY: all check check-static check-unit check-cli check-fault check-asan check-valgrind check-fault-full \
-	check-scale bench compare-capture lint install uninstall dist deb clean
+	check-scale bench bench-trim compare-capture lint install uninstall dist deb clean

@@ -8,6 +8,7 @@
 #include "pieces.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 #define SHARE_STEP ((uint64_t)256 << 20)
 #define KERNEL_STEP ((uint64_t)8 << 20)
 #define BLOCK ((size_t)1 << 20)
+/* The disk writes while more is copied, so that the fsync at the end has little left to do. */
+#define WRITEBACK_STEP ((uint64_t)8 << 20)
 
 struct piece {
 	char *bytes;	       /* owned, or NULL */
@@ -36,7 +39,8 @@ struct piece {
 
 struct writer {
 	int out_fd;
-	uint64_t at; /* in the new file */
+	uint64_t at;	/* in the new file */
+	uint64_t begun; /* up to here the kernel was asked to write to the disk */
 	const atomic_int *stop;
 	atomic_ullong *bytes_done;
 	int fd; /* of the old file that the next two are about */
@@ -230,6 +234,12 @@ advance(struct writer *w, uint64_t n)
 	w->at += n;
 	if (w->bytes_done != NULL)
 		atomic_fetch_add(w->bytes_done, (unsigned long long)n);
+	/* Only a hint: what goes wrong with it, fsync tells. */
+	if (w->at - w->begun >= WRITEBACK_STEP) {
+		sync_file_range(
+		    w->out_fd, (off_t)w->begun, (off_t)(w->at - w->begun), SYNC_FILE_RANGE_WRITE);
+		w->begun = w->at;
+	}
 }
 
 static int

@@ -78,11 +78,17 @@ replace_file(struct replace *p, struct err *e)
 	int dirfd = a->folders[p->folder], rc;
 	struct json *line, *kept;
 
+	/* What takes long comes first: what somebody puts in the place of the file behind the check
+	 * would be replaced. */
 	if (replace_backup(a, name, p->was, &p->backup, e) == -1 ||
+	    io_fsync(p->file->fd, name, e) == -1 ||
 	    io_check_unchanged(dirfd, name, p->was, e) == -1 ||
 	    (line = replace_line(p, e)) == NULL || run_announce_kept(p->r, line, &kept, e) == -1)
 		return -1;
-	rc = io_link_or_copy(dirfd, name, a->folders[FOLDER_BACKUP], p->backup, e);
+	/* Once more, as the announcement waits for the disk; the line says what the backup is. */
+	rc = io_check_unchanged(dirfd, name, p->was, e);
+	if (rc == 0)
+		rc = io_link_or_copy(dirfd, name, a->folders[FOLDER_BACKUP], p->backup, e);
 	if (rc == 0)
 		rc = io_new_commit(p->file, p->was->st_mode & 07777, true, e);
 	if (rc == 0)

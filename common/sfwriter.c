@@ -112,8 +112,8 @@ vio_write(const void *p, sf_count_t len, void *user)
 		return 0;
 	if (w->pos == w->size && (page || !w->ogg))
 		w->unit = w->pos;
-	if (io_pwrite(w->fd, p, (size_t)len, w->flac.offset_bytes + w->pos, NULL, &w->error) ==
-	    -1) {
+	if (w->fd != -1 && io_pwrite(w->fd, p, (size_t)len, w->flac.offset_bytes + w->pos, NULL,
+			       &w->error) == -1) {
 		cut_to_unit(w);
 		return 0;
 	}
@@ -308,7 +308,7 @@ sfwriter_finish(struct sfwriter *w, struct err *e)
 	w->sf = NULL;
 	if (failed(w, r == 0, e))
 		return -1;
-	return ftruncate(w->fd, (off_t)(w->flac.offset_bytes + w->size)) == -1
+	return w->fd != -1 && ftruncate(w->fd, (off_t)(w->flac.offset_bytes + w->size)) == -1
 		   ? err_sys(e, "setting its length")
 		   : 0;
 }

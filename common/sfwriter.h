@@ -38,7 +38,7 @@ struct sfwriter;
 
 /* -1 and *e (ERR_USAGE) for what the codec cannot hold. */
 int sfwriter_check(const struct sfwriter_opts *o, struct err *e);
-/* Writes to fd, an empty file. NULL and *e. */
+/* Writes to fd, an empty file; -1: nowhere, for FLAC whose frames are told. NULL and *e. */
 struct sfwriter *sfwriter_open(int fd, const struct sfwriter_opts *o, struct err *e);
 /* Once one failed, all do, with the same error. */
 int sfwriter_write(struct sfwriter *w, const void *samples, uint64_t frames, struct err *e);

@@ -11,6 +11,7 @@
  *				   nothing is written
  *			error	   this one call fails with FAULT_ERRNO
  *			errors	   this call and all later ones fail with FAULT_ERRNO
+ *			stop	   SIGSTOP before the call; it goes on with SIGCONT
  *	FAULT_ERRNO=	ENOSPC, 28, ...; EIO unless set
  *	FAULT_CALLS=	write,fsync,...: only these are counted and hit; open means open64 too
  *	FAULT_COUNT=F	a line with the count is appended to F at exit, and before SIGKILL
@@ -52,8 +53,8 @@
 
 #define BAD_SETTING 125
 
-enum mode { KILL, KILLAFTER, TORN, ERROR, ERRORS };
-static const char *const modes[] = {"kill", "killafter", "torn", "error", "errors", NULL};
+enum mode { KILL, KILLAFTER, TORN, ERROR, ERRORS, STOP };
+static const char *const modes[] = {"kill", "killafter", "torn", "error", "errors", "stop", NULL};
 
 /* What happens to one call. */
 enum fate { PASS, FAIL, DIE, DIE_AFTER, DIE_HALFWAY };
@@ -202,6 +203,9 @@ fate_of(const char *name)
 		return DIE_AFTER;
 	case TORN:
 		return DIE_HALFWAY;
+	case STOP:
+		syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
+		return PASS;
 	case ERROR:
 	case ERRORS:
 		break;
