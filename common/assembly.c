@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "pieces.h"
 #include "transcode.h"
+#include "utf8.h"
 
 /* Normalizing leaves the peaks so far below full scale. */
 #define CEILING_DBTP (-1.0)
@@ -43,6 +44,18 @@ format_of(const struct original *o)
 	if (o->kind == ORIGINAL_PCM && o->layout.family != CHUNK_AIFF && !o->layout.big_endian)
 		return ENCODER_WAV;
 	return -1;
+}
+
+int
+assembly_format(const struct assembly *a)
+{
+	const struct original *o = a->parts[0].original;
+
+	if (a->format != -1)
+		return a->format;
+	if (o->kind == ORIGINAL_PACKED && strcmp(o->container, "ogg") == 0)
+		return strcmp(o->codec, "opus") == 0 ? ENCODER_OPUS : ENCODER_OGG;
+	return format_of(o);
 }
 
 static bool
@@ -206,6 +219,17 @@ normalize(struct assembly *a, struct err *e)
 
 /* ---- the ways ---- */
 
+/* As long as there is room for it, and once. */
+static void
+tell_dropped(struct assembly *a, const char *what)
+{
+	size_t used = strlen(a->dropped);
+
+	if (strstr(a->dropped, what) == NULL && used + strlen(what) + 3 <= sizeof a->dropped)
+		snprintf(a->dropped + used, sizeof a->dropped - used, "%s%s", used > 0 ? ", " : "",
+		    what);
+}
+
 static int
 write_cut(struct assembly *a, struct render *render, int out_fd, struct err *e)
 {
@@ -266,6 +290,26 @@ write_nearest(struct assembly *a, int out_fd, struct err *e)
 	return 0;
 }
 
+/* What is decoded leaves its cue points and the chunks of others behind. */
+static void
+tell_chunks(struct assembly *a)
+{
+	/* The format, the audio, what is empty, and what playback tells by its keys. */
+	static const char known[] =
+	    "fmt data fact JUNK junk PAD  pad  FLLR ds64 PEAK bext LIST COMM SSND "
+	    "FVER NAME AUTH ANNO (c)  cue  MARK ";
+	const struct original *o = a->parts[0].original;
+
+	if (o->n_cues > 0)
+		tell_dropped(a, "cues");
+	for (unsigned i = 0; i < o->layout.n_chunks; i++) {
+		const char *id = o->layout.chunks[i].id;
+
+		if (strstr(known, id) == NULL && utf8_valid(id, strlen(id)))
+			tell_dropped(a, id);
+	}
+}
+
 static int
 write_transcoded(struct assembly *a, struct render *render, int out_fd, struct err *e)
 {
@@ -277,11 +321,22 @@ write_transcoded(struct assembly *a, struct render *render, int out_fd, struct e
 	    .title = a->title,
 	    .render = render,
 	    .stop = a->stop,
-	    .bytes_done = a->bytes_done};
+	    .bytes_done = a->bytes_done,
+	    .dropped = a->dropped};
 	int rc = parts == NULL ? -1 : transcode_write(&t, out_fd, e);
 
+	if (rc == 0)
+		tell_chunks(a);
 	free(parts);
 	return rc;
+}
+
+int
+assembly_check(const struct assembly *a, struct err *e)
+{
+	enum way way;
+
+	return choose(a, &way, e);
 }
 
 int

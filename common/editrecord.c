@@ -1,5 +1,7 @@
 #include "editrecord.h"
 
+#include <math.h>
+
 #include "encoder.h"
 
 /* {"id":…,"path":…,"sha256":…,"start_s":…,"end_s":…,"start_frame":…,"frames":…} */
@@ -53,8 +55,9 @@ editrecord_put(struct json *rec, const struct edit_of *p, struct err *e)
 {
 	const struct assembly *a = p->made;
 	double rate = p->made->parts[0].original->rate_hz;
+	double gain_db = round(a->gain_db * 1e6) / 1e6; /* it was a factor meanwhile */
 
-	if ((a->gain_db != 0 && json_put_real(rec, "gain_db", a->gain_db, e) == -1) ||
+	if ((gain_db != 0 && json_put_real(rec, "gain_db", gain_db, e) == -1) ||
 	    (a->limited && json_put_bool(rec, "gain_limited", true, e) == -1) ||
 	    (a->render.fade_in > 0 &&
 		json_put_real(rec, "fade_in_s", (double)a->render.fade_in / rate, e) == -1) ||

@@ -149,8 +149,9 @@ footage_next(
 	    open_footage(o, f, &problem) == -1) {
 		if (problem.class != ERR_ITEM) {
 			*e = problem;
+			err_prefix(e, "%s", f->item->path);
 			footage_leave(f);
-			return err_prefix(e, "%s", f->item->path);
+			return -1;
 		}
 		f->item->problem = problem;
 		if (record_put_problem(f->item->rec, &problem, e) == -1) {

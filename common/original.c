@@ -126,6 +126,7 @@ look_at_chunks(struct original *o, struct err *e)
 		return -1;
 	}
 	o->kind = ORIGINAL_PCM;
+	snprintf(o->codec, sizeof o->codec, "pcm");
 	snprintf(o->container, sizeof o->container, "%s", o->layout.container);
 	o->rate_hz = o->pcm.rate_hz;
 	o->channels = o->pcm.sample.channels;

@@ -1,5 +1,6 @@
 #include "playback.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,7 +8,10 @@
 #include "content.h"
 #include "mem.h"
 #include "source.h"
+#include "utf8.h"
 #include "verdict.h"
+
+#define PLAYBACK_TAGS 96
 
 /* A file while it is decoded. */
 struct reel {
@@ -25,6 +29,7 @@ struct playback {
 	struct playback_format format;
 	struct reel *reel; /* NULL between parts */
 	uint64_t left;	   /* frames of the part at hand */
+	char *title, tags[PLAYBACK_TAGS];
 };
 
 static void
@@ -98,6 +103,22 @@ agree(struct playback *p, unsigned i, const struct decoder_format *f, struct err
 	return 0;
 }
 
+/* The name of the program that wrote the old file says nothing of the new one. */
+static int
+note_tag(void *ctx, const char *key, const char *text, size_t len, struct err *e)
+{
+	struct playback *p = ctx;
+	size_t used = strlen(p->tags);
+
+	if (strcmp(key, "title") == 0 && p->title == NULL && utf8_valid(text, len)) {
+		p->title = mem_bytes(text, len, e);
+		return p->title == NULL ? -1 : 0;
+	}
+	if (strcmp(key, "software") != 0 && used + strlen(key) + 3 <= sizeof p->tags)
+		snprintf(p->tags + used, sizeof p->tags - used, "%s%s", used > 0 ? ", " : "", key);
+	return 0;
+}
+
 struct playback *
 playback_open(const struct playback_part *parts, unsigned n, const atomic_int *stop,
     atomic_ullong *bytes_done, struct err *e)
@@ -112,6 +133,8 @@ playback_open(const struct playback_part *parts, unsigned n, const atomic_int *s
 		struct reel *r = load(p, parts[i].fd, true, e);
 
 		rc = r == NULL ? -1 : agree(p, i, decoder_format(r->decoder), e);
+		if (rc == 0 && i == 0)
+			rc = decoder_tags(r->decoder, note_tag, p, e);
 		unload(r);
 	}
 	if (rc == 0)
@@ -124,6 +147,18 @@ const struct playback_format *
 playback_format(const struct playback *p)
 {
 	return &p->format;
+}
+
+const char *
+playback_title(const struct playback *p)
+{
+	return p->title;
+}
+
+const char *
+playback_tags(const struct playback *p)
+{
+	return p->tags;
 }
 
 static int
@@ -170,8 +205,16 @@ begin_part(struct playback *p, union decoder_block *b, struct err *e)
 	if ((p->reel = load(p, part->fd, false, e)) == NULL)
 		return -1;
 	p->left = part->frames;
-	if (skip > 0 && decoder_seek(p->reel->decoder, skip) == 0)
-		return 0;
+	if (skip > 0) {
+		if (decoder_seek(p->reel->decoder, skip) == 0)
+			return 0;
+		if (source_failed(p->reel->source, e))
+			return -1;
+		/* It may have moved before it gave up. */
+		unload(p->reel);
+		if ((p->reel = load(p, part->fd, false, e)) == NULL)
+			return -1;
+	}
 	while (skip > 0) {
 		if ((n = decoder_read(p->reel->decoder, p->format.samples, b)) == 0)
 			return stopped(p, e);
@@ -213,7 +256,9 @@ playback_read(struct playback *p, union decoder_block *b, struct err *e)
 void
 playback_close(struct playback *p)
 {
-	if (p != NULL)
-		unload(p->reel);
+	if (p == NULL)
+		return;
+	unload(p->reel);
+	free(p->title);
 	free(p);
 }

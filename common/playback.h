@@ -39,6 +39,10 @@ struct playback;
 struct playback *playback_open(const struct playback_part *parts, unsigned n,
     const atomic_int *stop, atomic_ullong *bytes_done, struct err *e);
 const struct playback_format *playback_format(const struct playback *p);
+/* What the first file says of itself: its title (UTF-8) or NULL, and the keys of all else
+ * (audio.h's tags) with commas between. */
+const char *playback_title(const struct playback *p);
+const char *playback_tags(const struct playback *p);
 /* Frames in *b; 0 behind the last; -1 and *e: ERR_ITEM (decode_error, truncated: a part does not
  * decode whole), ERR_STOPPED. */
 int64_t playback_read(struct playback *p, union decoder_block *b, struct err *e);

@@ -260,7 +260,9 @@ riffwriter_open(int fd, const struct riffwriter_opts *o, struct err *e)
 	w->w64 = o->w64;
 	w->frame_bytes = o->channels * (o->kept.bits / 8);
 	add_outer(w);
-	add_bext(w, o);
+	/* Without a time it would claim one: bext has no way to say that nobody knows. */
+	if (o->start.tv_sec != 0)
+		add_bext(w, o);
 	add_format(w, o);
 	/* Integers need none, but ffmpeg guesses how long a W64 without one is. */
 	if (o->kept.is_float || o->w64)

@@ -159,12 +159,15 @@ struct cuts {
 	size_t n;
 };
 
+/* One that is not within the range makes no part. */
 static int
-add_cut(struct cuts *c, uint64_t frame, struct err *e)
+add_cut(struct cuts *c, const struct range *r, uint64_t frame, struct err *e)
 {
 	uint64_t *grown;
 
-	if (c->n == SELECTION_MAX)
+	if (frame <= r->first || frame >= r->first + r->frames)
+		return 0;
+	if (c->n == SELECTION_MAX - 1)
 		return err_item(
 		    e, P_TOO_LARGE, "that would make more than %d parts", SELECTION_MAX);
 	if ((grown = realloc(c->at, (c->n + 1) * sizeof *grown)) == NULL)
@@ -186,7 +189,7 @@ add_every(const struct selection_opts *o, const struct selection_of *of, const s
 		if (!mem_mul(o->every.ns, i, &t.ns) || !mem_mul(o->every.frames, i, &t.frames) ||
 		    !quantity_frames(&t, of->rate_hz, &frame) || frame >= r->frames)
 			return 0;
-		if (add_cut(c, r->first + frame, e) == -1)
+		if (add_cut(c, r, r->first + frame, e) == -1)
 			return -1;
 	}
 }
@@ -204,19 +207,19 @@ add_cuts(const struct selection_opts *o, const struct selection_of *of, const st
 	case SPLIT_AT:
 		for (size_t i = 0; i < o->n_at && rc == 0; i++)
 			if ((rc = frame_of(&o->at[i], "the split", of, &frame, e)) == 0)
-				rc = add_cut(c, frame, e);
+				rc = add_cut(c, r, frame, e);
 		return rc;
 	case SPLIT_CUES:
 		for (size_t i = 0; i < of->n_cues && rc == 0; i++)
-			rc = add_cut(c, of->cues[i], e);
+			rc = add_cut(c, r, of->cues[i], e);
 		return rc;
 	case SPLIT_SILENCE:
 		/* In the middle of each pause, but of those at the ends. */
 		for (size_t i = 0; i < of->pauses->n && rc == 0; i++) {
 			const struct pause *q = &of->pauses->list[i];
 
-			if (q->first > 0 && q->first + q->frames < of->frames)
-				rc = add_cut(c, q->first + q->frames / 2, e);
+			if (q->first > r->first && q->first + q->frames < r->first + r->frames)
+				rc = add_cut(c, r, q->first + q->frames / 2, e);
 		}
 		return rc;
 	default:
@@ -244,7 +247,7 @@ make_ranges(const struct selection_opts *o, const struct selection_of *of, const
 		uint64_t to = i < c->n ? c->at[i] : end;
 		struct range part = {from, 0};
 
-		if (to <= from || to > end)
+		if (to <= from)
 			continue;
 		part.frames = to - from;
 		from = to;

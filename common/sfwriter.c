@@ -206,7 +206,8 @@ describe(struct sfwriter *w, const struct sfwriter_opts *o)
 		return;
 	if (o->title != NULL && o->title[0] != '\0')
 		sf_set_string(w->sf, SF_STR_TITLE, o->title);
-	sf_set_string(w->sf, SF_STR_DATE, clock_rfc3339(o->start, start));
+	if (o->start.tv_sec != 0)
+		sf_set_string(w->sf, SF_STR_DATE, clock_rfc3339(o->start, start));
 	sf_set_string(w->sf, SF_STR_SOFTWARE, "rectools " REC_VERSION);
 }
 

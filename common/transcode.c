@@ -1,6 +1,7 @@
 #include "transcode.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,19 @@ pour(struct job *j, struct err *e)
 	return n == 0 ? encoder_refresh(j->encoder, e) : -1;
 }
 
+/* WAV has a place for the title only where the time is known (bext). */
+static void
+tell_dropped(const struct job *j, bool has_title)
+{
+	const struct transcode *t = j->t;
+	bool riff = t->format == ENCODER_WAV || t->format == ENCODER_W64;
+	const char *tags = playback_tags(j->playback);
+	bool title = has_title && riff && t->start.tv_sec == 0;
+
+	snprintf(t->dropped, TRANSCODE_DROPPED, "%s%s%s", title ? "title" : "",
+	    title && tags[0] != '\0' ? ", " : "", tags);
+}
+
 static int
 run(struct job *j, int out_fd, struct err *e)
 {
@@ -146,9 +160,10 @@ run(struct job *j, int out_fd, struct err *e)
 	    .rate_hz = f->rate_hz,
 	    .channels = f->channels,
 	    .start = t->start,
-	    .title = t->title};
+	    .title = t->title != NULL ? t->title : playback_title(j->playback)};
 	int rc;
 
+	tell_dropped(j, o.title != NULL);
 	o.kept = j->kept = keeps(f, t->format);
 	if (check(f, &o, e) == -1 || (j->encoder = encoder_open(out_fd, &o, e)) == NULL)
 		return -1;

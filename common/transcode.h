@@ -16,15 +16,19 @@
 #include "playback.h"
 #include "render.h"
 
+#define TRANSCODE_DROPPED 128
+
 struct transcode {
 	const struct playback_part *parts;
 	unsigned n;
 	enum encoder_format format;
 	struct timespec start; /* of the first frame; tv_sec 0: nobody knows */
-	const char *title;     /* or NULL */
+	const char *title;     /* NULL: that of the first file */
 	struct render *render; /* its format is not used; NULL: every sample as it is */
 	const atomic_int *stop;
 	atomic_ullong *bytes_done;
+	/* Out: what the first file says of itself and the new one does not, or "". */
+	char *dropped; /* of TRANSCODE_DROPPED bytes */
 };
 
 /*

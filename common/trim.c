@@ -1,5 +1,6 @@
 #include "trim.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -13,7 +14,9 @@
 #include "clock.h"
 #include "edited.h"
 #include "editrecord.h"
+#include "encoder.h"
 #include "footage.h"
+#include "idset.h"
 #include "io.h"
 #include "mem.h"
 #include "record.h"
@@ -26,6 +29,8 @@
 #define NS_PER_S 1000000000
 #define WAVEFORM_ROWS 8
 #define PATIENCE_NS 500000000
+/* Frames of the longest packet (Vorbis). */
+#define PACKET_MAX 8192
 
 /* A new file. */
 struct part {
@@ -51,9 +56,10 @@ struct context {
 	size_t next_part;
 	struct run run;
 	bool running;
-	atomic_int in_hand; /* parts that are being made */
-	int64_t done_ns;    /* when the last one was done */
-	struct err ended;   /* what went wrong when a run was ended meanwhile */
+	atomic_int in_hand;    /* parts that are being made */
+	int64_t done_ns;       /* when the last one was done */
+	struct err ended;      /* what went wrong when a run was ended meanwhile */
+	struct idset replaced; /* ids of the rows, with --in-place */
 };
 
 /* ---- memory ---- */
@@ -113,6 +119,21 @@ make_part(struct footage *f, size_t i, struct err *e)
 	return p;
 }
 
+/* What a second look at the same file sees would depend on how far the first one has come. */
+static int
+refuse_twice(struct context *c, struct footage *f, struct err *e)
+{
+	uint64_t id = (uint64_t)f->row.id;
+
+	if (!c->t->in_place || !footage_is_usable(f))
+		return 0;
+	if (!idset_has(&c->replaced, id))
+		return idset_add(&c->replaced, id, e);
+	err_item(&f->item->problem, P_CONFLICT,
+	    "the same recording was named before, and is replaced once");
+	return record_put_problem(f->item->rec, &f->item->problem, e);
+}
+
 static int
 next_part(void *ctx, void **out, struct err *e)
 {
@@ -124,6 +145,8 @@ next_part(void *ctx, void **out, struct err *e)
 		if ((rc = footage_next(&c->look, c->items, &c->at, e)) != 1)
 			return rc;
 		c->next_part = 0;
+		if (refuse_twice(c, c->at, e) == -1)
+			return -1;
 	}
 	if ((p = make_part(c->at, c->next_part, e)) == NULL)
 		return -1;
@@ -177,7 +200,10 @@ next_joined(void *ctx, void **out, struct err *e)
 				rc = add_piece(p, f, i, e) == -1 ? -1 : 1;
 		} else {
 			whole = false;
-			rc = tool_emit_found(c->t->t, f->item->rec, e) == -1 ? -1 : 1;
+			rc = (f->item->passed_on ? tool_emit : tool_emit_found)(
+				 c->t->t, f->item->rec, e) == -1
+				 ? -1
+				 : 1;
 		}
 		footage_leave(f);
 		if (rc == -1)
@@ -257,13 +283,37 @@ out_path(const struct trim *t, const struct part *p, struct err *e)
 }
 
 static int
+exists(const struct part *p, struct err *e)
+{
+	return err_item(e, P_CONFLICT, "%s exists already, and is not overwritten", p->path);
+}
+
+/* A name that promises another format than the new file has would fool whoever reads it. */
+static int
+check_extension(const struct part *p, struct err *e)
+{
+	const char *dot = strrchr(io_base_name(p->path), '.');
+	struct err ignored;
+	int named = dot == NULL ? -1 : encoder_format(dot + 1, &ignored), made;
+
+	if (named == -1 || (made = assembly_format(&p->made)) == named)
+		return 0;
+	/* Opus is a kind of Ogg. */
+	if (named == ENCODER_OGG && made == ENCODER_OPUS)
+		return 0;
+	return err_item(
+	    e, P_UNSUPPORTED, "%s would not be %s: -f %s makes it that", p->path, dot + 1, dot + 1);
+}
+
+static int
 open_out(const struct trim *t, struct part *p, struct err *e)
 {
 	const char *base;
 	char *folder;
 	struct stat st;
 
-	if ((p->path = out_path(t, p, e)) == NULL)
+	if ((p->path = out_path(t, p, e)) == NULL ||
+	    (!is_folder(t->out) && check_extension(p, e) == -1))
 		return -1;
 	base = io_base_name(p->path);
 	if ((folder = base == p->path ? mem_str(".", e)
@@ -274,8 +324,9 @@ open_out(const struct trim *t, struct part *p, struct err *e)
 	if (p->dirfd == -1)
 		return -1;
 	if (fstatat(p->dirfd, base, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return err_item(
-		    e, P_CONFLICT, "%s exists already, and is not overwritten", p->path);
+		return exists(p, e);
+	if (errno == ENAMETOOLONG)
+		return err_item(e, P_UNSUPPORTED, "%s is too long for a name", base);
 	return io_new_open(&p->file, p->dirfd, base, e);
 }
 
@@ -362,19 +413,87 @@ prepare(const struct trim *t, struct part *p, struct err *e)
 	return 0;
 }
 
+/*
+ * Of integers of 64 bits, which are copied and which nothing here decodes: as far as the new file's
+ * chunks tell.
+ */
+static int
+measure_layout(const struct trim *t, struct part *p, struct err *e)
+{
+	struct chunk_layout l;
+	struct cut_format f;
+	struct stat st;
+	int rc;
+
+	if (t->out == NULL)
+		return err_item(e, P_UNSUPPORTED,
+		    "its samples cannot be measured, as a recording's are: -O FILE cuts it");
+	if (fstat(p->file.fd, &st) == -1)
+		return err_sys(e, "stat of the new file");
+	if ((rc = chunk_layout(p->file.fd, (uint64_t)st.st_size, &l, e)) == -1)
+		return -1;
+	rc = rc == 1 ? cut_format(p->file.fd, &l, &f, e) : -1;
+	chunk_layout_free(&l);
+	if (rc == -1 || f.frames != p->made.frames)
+		return err_set(e, ERR_SYSTEM, NULL,
+		    "the new file reads back with other frames: is the disk failing? Nothing was "
+		    "changed");
+	p->m.frames = (int64_t)f.frames;
+	p->m.sample_rate_hz = f.rate_hz;
+	p->m.channels = f.sample.channels;
+	p->m.bits_per_sample = f.sample.bits;
+	p->m.duration_s = round((double)f.frames / f.rate_hz * 1e6) / 1e6;
+	p->m.problem = (struct err){0};
+	return 0;
+}
+
+static bool
+is_packed(const struct part *p)
+{
+	return p->pieces[0].original->kind == ORIGINAL_PACKED && p->made.format == -1;
+}
+
+/*
+ * Of packets without a last page, what plays is known only when it is decoded: then that is what
+ * the record says.
+ */
+static bool
+is_near(const struct part *p, uint64_t frames)
+{
+	return is_packed(p) && p->m.problem.class == ERR_NONE && p->m.frames > 0 &&
+	       llabs(p->m.frames - (long long)frames) <= PACKET_MAX;
+}
+
 /* Where a recording is to be, it is read whole. */
 static int
 measure(const struct trim *t, struct part *p, struct err *e)
 {
 	struct audio_opts o = {.quick = t->out != NULL && !t->measure, .stop = &tool_stop};
+	uint64_t rate = p->pieces[0].original->rate_hz, frames = p->made.frames;
 
 	if (audio_measure(p->file.fd, &o, &p->m, e) == -1)
 		return -1;
-	if (p->m.frames != (int64_t)p->made.frames)
+	if (p->m.frames == -1 && p->pieces[0].original->kind == ORIGINAL_PCM && t->format == -1)
+		return measure_layout(t, p, e);
+	/* Opus decodes at 48 kHz, a multiple of whatever it was made from. */
+	if (p->m.sample_rate_hz > 0 && (uint64_t)p->m.sample_rate_hz % rate == 0)
+		frames *= (uint64_t)p->m.sample_rate_hz / rate;
+	/* Pages tell one number, and what decodes may be another. */
+	if (o.quick && p->m.frames != (int64_t)frames && is_packed(p)) {
+		o.quick = false;
+		audio_measure_free(&p->m);
+		if (audio_measure(p->file.fd, &o, &p->m, e) == -1)
+			return -1;
+	}
+	if (is_near(p, frames)) {
+		p->made.frames = (uint64_t)p->m.frames;
+		return 0;
+	}
+	if (p->m.frames != (int64_t)frames)
 		return err_set(e, ERR_SYSTEM, NULL,
 		    "the new file reads back with %lld frames of %llu: is the disk failing? "
 		    "Nothing was changed",
-		    (long long)p->m.frames, (unsigned long long)p->made.frames);
+		    (long long)p->m.frames, (unsigned long long)frames);
 	return 0;
 }
 
@@ -404,6 +523,13 @@ make(struct trim *t, struct part *p, struct err *e)
 				  p->before, e);
 }
 
+/* What would be refused is so in a dry run. */
+static int
+check_plan(const struct trim *t, struct part *p, struct err *e)
+{
+	return prepare(t, p, e) == -1 ? -1 : assembly_check(&p->made, e);
+}
+
 static void
 work_part(void *ctx, void *item)
 {
@@ -411,7 +537,7 @@ work_part(void *ctx, void *item)
 	struct part *p = item;
 	struct err e;
 
-	if (p->is_over || c->t->t->dry_run || make(c->t, p, &e) == 0)
+	if (p->is_over || (c->t->t->dry_run ? check_plan(c->t, p, &e) : make(c->t, p, &e)) == 0)
 		return;
 	p->is_over = true;
 	*(e.class == ERR_ITEM ? &p->problem : &p->fatal) = e;
@@ -440,16 +566,18 @@ tell_limits(struct trim *t, const struct part *p)
 		tool_tell(t->t, path, "%llu samples reached full scale and were clipped",
 		    (unsigned long long)p->made.render.clipped);
 	if (p->made.dropped[0] != '\0')
-		tool_tell(t->t, path, "not carried over, as it would not be true any more: %s",
-		    p->made.dropped);
+		tool_tell(t->t, path, "not carried over into the new file: %s", p->made.dropped);
 }
 
-/* Of the item that came in, what is neither a recording's nor about this edit. */
+/* Of the item that came in, what is neither a recording's nor about this edit or an earlier one. */
 static int
 pass_on(struct json *rec, const struct part *p, struct err *e)
 {
-	json_del(p->footage[0]->item->rec, "start_s");
-	json_del(p->footage[0]->item->rec, "end_s");
+	static const char *const own[] = {"start_s", "end_s", "gain_db", "gain_limited",
+	    "fade_in_s", "fade_out_s", "clipped_samples", "dropped", "format", "sources"};
+
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		json_del(p->footage[0]->item->rec, own[i]);
 	return catalogue_pass_on(rec, p->footage[0]->item->rec, e);
 }
 
@@ -462,7 +590,7 @@ put_out(struct trim *t, struct part *p, struct err *e)
 	int rc = -1;
 
 	if (io_new_commit(&p->file, 0644, false, e) == -1)
-		return -1;
+		return e->sys == EEXIST ? exists(p, e) : -1;
 	if ((rec = json_new_object(e)) != NULL &&
 	    json_put_bytes(rec, "path", p->path, strlen(p->path), e) == 0 &&
 	    record_put_measure(rec, &p->m, e) == 0 && put_edit(rec, p, e) == 0 &&
@@ -591,25 +719,34 @@ draw(const struct part *p, struct err *e)
 	return rc;
 }
 
-/* The item with the times that were found: what could be cut by it. */
+/* An item with the times that were found: what could be cut by it. */
 static int
-tell_plan(struct trim *t, struct part *p, struct err *e)
+tell_piece(struct trim *t, struct part *p, unsigned i, struct err *e)
 {
-	struct assembly planned = {.parts = p->pieces, .n = p->n_pieces};
-	struct edit_of edit = {p->footage, &planned};
-	struct json *rec = json_clone(p->footage[0]->item->rec, e);
-	double rate = p->pieces[0].original->rate_hz;
+	const struct assembly_part *piece = &p->pieces[i];
+	struct assembly planned = {.parts = piece, .n = 1};
+	struct edit_of edit = {p->footage + i, &planned};
+	struct json *rec = json_clone(p->footage[i]->item->rec, e);
+	double rate = piece->original->rate_hz;
 	int rc = -1;
 
-	if (rec != NULL &&
-	    json_put_real(rec, "start_s", (double)p->pieces[0].first / rate, e) == 0 &&
-	    json_put_real(
-		rec, "end_s", (double)(p->pieces[0].first + p->pieces[0].frames) / rate, e) == 0 &&
-	    editrecord_put_sources(rec, &edit, e) == 0 &&
-	    (!t->preview || p->number > 1 || draw(p, e) == 0))
+	if (rec != NULL && json_put_real(rec, "start_s", (double)piece->first / rate, e) == 0 &&
+	    json_put_real(rec, "end_s", (double)(piece->first + piece->frames) / rate, e) == 0 &&
+	    editrecord_put_sources(rec, &edit, e) == 0)
 		rc = tool_emit(t->t, rec, e);
 	json_free(rec);
 	return rc;
+}
+
+static int
+tell_plan(struct trim *t, struct part *p, struct err *e)
+{
+	if (t->preview && p->number == 1 && draw(p, e) == -1)
+		return -1;
+	for (unsigned i = 0; i < p->n_pieces; i++)
+		if (tell_piece(t, p, i, e) == -1)
+			return -1;
+	return 0;
 }
 
 /* ---- in order ---- */
@@ -706,6 +843,14 @@ trim_run(struct trim *t, struct err *e)
 	struct err later;
 	int rc = c.items == NULL ? -1 : 0;
 
+	if (rc == 0 && t->out != NULL && !t->join && !t->t->dry_run && t->t->n_operands > 1 &&
+	    !is_folder(t->out))
+		rc = err_set(e, ERR_USAGE, NULL,
+		    "--out %s is one file, and several are named: a folder (ending in /) takes "
+		    "them "
+		    "all, --join makes one of them",
+		    t->out);
+
 	if (rc == 0 && t->a != NULL && t->a->catalogue != NULL) {
 		o = t->a->catalogue_opts;
 		o.write = false;
@@ -720,6 +865,7 @@ trim_run(struct trim *t, struct err *e)
 		rc = -1;
 	}
 	footage_leave(c.at);
+	idset_free(&c.replaced);
 	catalogue_close(c.look.reader);
 	tool_items_close(c.items);
 	return rc;

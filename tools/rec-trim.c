@@ -182,6 +182,8 @@ check(const struct trim *o, struct err *e)
 	    : o->in_place && o->join ? "--in-place makes one file of one, and --join one of several"
 	    : o->in_place && o->format != -1
 		? "--in-place keeps the format, as it keeps the name: -f makes a new recording"
+	    : o->in_place && o->title != NULL
+		? "--in-place keeps the title: rec-meta set changes it"
 	    : o->join && s->split != SPLIT_NONE ? "--join and --split: one after the other, please"
 	    : o->join && o->preview
 		? "--preview draws what is kept of a file, and --join has several"
@@ -198,17 +200,18 @@ check(const struct trim *o, struct err *e)
 }
 
 static int
-trim_archive(struct tool *t, struct trim *o, struct err *e)
+trim_archive(struct tool *t, const struct trim *asked, struct err *e)
 {
 	struct archive a;
+	struct trim o = *asked;
 	int rc = -1;
 
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
 		return -1;
-	o->a = &a;
+	o.a = &a;
 	if (volume_check(&a, e) == 0 &&
 	    (t->dry_run || archive_need_folder(&a, FOLDER_EDITED, e) == 0))
-		rc = trim_run(o, e);
+		rc = trim_run(&o, e);
 	archive_close(&a);
 	return rc;
 }
