@@ -70,10 +70,6 @@ find_row(const struct footage_opts *o, struct footage *f, struct err *e)
 	f->stored = o->a == NULL ? NULL : archive_stored_name(o->a, f->item->path);
 	if (f->stored == NULL || o->reader == NULL)
 		return 0;
-	/* The first run may have changed the schema. */
-	if (catalogue_shape(o->reader)->toolkit_version < CATALOGUE_VERSION &&
-	    catalogue_refresh_shape(o->reader, e) == -1)
-		return -1;
 	if ((rc = catalogue_find_stored(o->reader, f->stored, strlen(f->stored), &id, e)) != 1 ||
 	    (rc = catalogue_row_by_id(o->reader, id, &f->row, e)) != 1)
 		return rc;
