@@ -13,32 +13,8 @@
 #ifndef REC_TRIM_H
 #define REC_TRIM_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "archive.h"
 #include "err.h"
-#include "quantity.h"
-#include "selection.h"
-#include "tool.h"
-
-struct trim {
-	struct tool *t;
-	struct archive *a; /* opened for writing; NULL: none is needed, as there is an out */
-	struct selection_opts selection;
-	struct quantity_time fade_in, fade_out; /* {0}: none */
-	double gain_db;
-	bool normalize;
-	double target_lufs;
-	int format;   /* enum encoder_format; -1: that of the file */
-	bool nearest; /* of what is packed: at the edges of packets */
-	bool in_place;
-	bool preview;	   /* a picture on stderr; only with a dry run */
-	bool measure;	   /* also of what goes to `out`, all of it */
-	bool join;	   /* all items become one file */
-	const char *out;   /* a file or a folder; NULL: the archive */
-	const char *title; /* NULL: that of the original */
-};
+#include "trimpart.h"
 
 /* 0; -1 and *e when it could not go on. */
 int trim_run(struct trim *t, struct err *e);
