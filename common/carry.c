@@ -9,6 +9,7 @@
 #include "carry.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,15 @@ make_room_for_marks(struct work *w)
 	return add_empty(w, "LIST", "adtl", 4);
 }
 
+/* A mark right behind the part is one of its end only where the file ends, too. */
+static bool
+ends_file(const struct segment *s)
+{
+	const struct chunk_layout *l = s->layout;
+
+	return l->block_align == 0 || s->first + s->frames >= l->audio_size / l->block_align;
+}
+
 static int
 read_all(struct work *w)
 {
@@ -181,9 +191,7 @@ read_all(struct work *w)
 		w->parts[i].first = s[i].first;
 		w->parts[i].frames = s[i].frames;
 		w->parts[i].place = place;
-		w->parts[i].goes_on = i + 1 < w->c->n && s[i + 1].layout == s[i].layout &&
-				      s[i + 1].first > s[i].first &&
-				      s[i + 1].first - s[i].first == s[i].frames;
+		w->parts[i].goes_on = !ends_file(&s[i]);
 		if (!mem_add(place, s[i].frames, &place))
 			place = UINT64_MAX;
 		if (read_part(w, i) == -1)
@@ -210,17 +218,18 @@ add_history(struct buf *b, const char *history, struct err *e)
 static void
 move_origin(char *b, const struct carry_origin *o)
 {
-	uint64_t reference, days = 0;
+	uint64_t reference, seconds, days = 0;
 
 	/* Two halves, the lower one first in each byte order. */
 	reference = bytes_number(b + BEXT_REFERENCE, 4, o->big) |
 		    bytes_number(b + BEXT_REFERENCE + 4, 4, o->big) << 32;
+	/* The time has no fraction: what of it is in the reference counts, too. */
+	seconds = o->rate_hz == 0 ? 0 : (reference % o->rate_hz + o->first) / o->rate_hz;
 	if (!carry_since_midnight(&reference, o->first, o->rate_hz, &days))
 		return;
 	bytes_put(b + BEXT_REFERENCE, reference & UINT32_MAX, 4, o->big);
 	bytes_put(b + BEXT_REFERENCE + 4, reference >> 32, 4, o->big);
-	if (o->rate_hz > 0)
-		carry_move_date(b + BEXT_DATE, b + BEXT_TIME, o->first / o->rate_hz, days);
+	carry_move_date(b + BEXT_DATE, b + BEXT_TIME, seconds, days);
 }
 
 static int
@@ -293,11 +302,12 @@ tell_dropped(struct carried_list *l, const char *id)
 {
 	size_t len = strlen(l->dropped);
 
-	if (strstr(l->dropped, id) != NULL || len + 6 > sizeof l->dropped)
+	size_t id_len = strcspn(id, " ");
+
+	if (strstr(l->dropped, id) != NULL || len + 7 > sizeof l->dropped)
 		return;
-	if (len > 0)
-		l->dropped[len++] = ' ';
-	memcpy(l->dropped + len, id, 5);
+	snprintf(l->dropped + len, sizeof l->dropped - len, "%s%.*s", len > 0 ? ", " : "",
+	    (int)id_len, id);
 }
 
 static void

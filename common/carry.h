@@ -68,7 +68,7 @@ struct carried_list {
 	struct carried *list; /* without the format chunk of RIFF and W64, and the audio */
 	unsigned n;
 	/* Ids of chunks that were dropped for being untrue (MD5, PEAK, levl), each once, with
-	 * spaces between: "MD5  PEAK". */
+	 * commas between: "MD5, PEAK". */
 	char dropped[128];
 };
 

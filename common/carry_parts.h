@@ -36,7 +36,7 @@ struct carry_chunk {
 struct carry_part {
 	uint64_t first, frames;
 	uint64_t place; /* of its first frame in the new file */
-	bool goes_on;	/* the next part begins where this one ends: its end is that one's start */
+	bool goes_on;	/* the file does not end with it: a mark at its end is not its own */
 	struct carry_chunk *chunks;
 	unsigned n;
 };

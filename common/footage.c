@@ -60,9 +60,19 @@ options_of(
 	return 0;
 }
 
+int
+footage_open_reader(struct footage_opts *o, struct err *e)
+{
+	struct catalogue_opts c = o->a->catalogue_opts;
+
+	catalogue_close(o->reader);
+	c.write = false;
+	return (o->reader = catalogue_open(&c, e)) == NULL ? -1 : 0;
+}
+
 /* The row of a file of the archive. */
 static int
-find_row(const struct footage_opts *o, struct footage *f, struct err *e)
+find_row(struct footage_opts *o, struct footage *f, struct err *e)
 {
 	int64_t id;
 	int rc;
@@ -70,6 +80,10 @@ find_row(const struct footage_opts *o, struct footage *f, struct err *e)
 	f->stored = o->a == NULL ? NULL : archive_stored_name(o->a, f->item->path);
 	if (f->stored == NULL || o->reader == NULL)
 		return 0;
+	/* A run may have brought the schema up to date meanwhile, ours or another's. */
+	if (catalogue_shape(o->reader)->toolkit_version < CATALOGUE_VERSION && !o->t->dry_run &&
+	    footage_open_reader(o, e) == -1)
+		return -1;
 	if ((rc = catalogue_find_stored(o->reader, f->stored, strlen(f->stored), &id, e)) != 1 ||
 	    (rc = catalogue_row_by_id(o->reader, id, &f->row, e)) != 1)
 		return rc;
@@ -101,7 +115,7 @@ select_frames(const struct footage_opts *o, struct footage *f, struct err *e)
 }
 
 static int
-open_footage(const struct footage_opts *o, struct footage *f, struct err *e)
+open_footage(struct footage_opts *o, struct footage *f, struct err *e)
 {
 	struct stat st;
 	int fd;
@@ -126,8 +140,7 @@ open_footage(const struct footage_opts *o, struct footage *f, struct err *e)
 }
 
 int
-footage_next(
-    const struct footage_opts *o, struct tool_items *items, struct footage **out, struct err *e)
+footage_next(struct footage_opts *o, struct tool_items *items, struct footage **out, struct err *e)
 {
 	struct footage *f = mem_new(1, sizeof *f, e);
 	struct err problem;

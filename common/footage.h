@@ -32,15 +32,17 @@ struct footage {
 struct footage_opts {
 	struct tool *t;
 	struct archive *a;	  /* NULL: none */
-	struct catalogue *reader; /* of the calling thread; NULL: none */
+	struct catalogue *reader; /* of the calling thread (footage_open_reader); NULL: none */
 	struct selection_opts selection;
 	bool must_be_in_archive; /* as the result goes there */
 	bool must_be_recorded;	 /* as its row is to change */
 };
 
+/* Opens the reader, or again: the caller closes it. 0, -1 and *e. */
+int footage_open_reader(struct footage_opts *o, struct err *e);
 /* The next item, with one user: 1, 0 at the end, -1 and *e. */
 int footage_next(
-    const struct footage_opts *o, struct tool_items *items, struct footage **out, struct err *e);
+    struct footage_opts *o, struct tool_items *items, struct footage **out, struct err *e);
 /* Without a problem of its own, or of an earlier stage. */
 bool footage_is_usable(const struct footage *f);
 void footage_use(struct footage *f);

@@ -354,8 +354,10 @@ run_upgrade(struct run *r, struct err *e)
 	/* Looked at again under the write lock. */
 	if (catalogue_refresh_shape(c, e) == -1 || (missing = schema_missing(c, &line, e)) == -1)
 		goto out;
+	/* The views that were made anew are part of the transaction. */
 	if (!missing) {
-		rc = 0;
+		r->in_transaction = false;
+		rc = catalogue_commit(c, e);
 		goto out;
 	}
 	if ((copy = json_clone(line, e)) == NULL || run_announce(r, copy, e) == -1 ||

@@ -36,7 +36,6 @@ struct context {
 	size_t next_part;
 	struct run run;
 	bool running;
-	atomic_bool upgraded;  /* the schema was: the reader is to look again */
 	atomic_int in_hand;    /* parts that are being made */
 	int64_t done_ns;       /* when the last one was done */
 	struct err ended;      /* what went wrong when a run was ended meanwhile */
@@ -79,25 +78,6 @@ refuse_twice(struct context *c, struct footage *f, struct err *e)
 }
 
 static int
-open_reader(struct context *c, struct err *e)
-{
-	struct catalogue_opts o = c->t->a->catalogue_opts;
-
-	catalogue_close(c->look.reader);
-	o.write = false;
-	return (c->look.reader = catalogue_open(&o, e)) == NULL ? -1 : 0;
-}
-
-/* The next item, as footage_next. */
-static int
-look(struct context *c, struct footage **f, struct err *e)
-{
-	if (atomic_exchange(&c->upgraded, false) && open_reader(c, e) == -1)
-		return -1;
-	return footage_next(&c->look, c->items, f, e);
-}
-
-static int
 next_part(void *ctx, void **out, struct err *e)
 {
 	struct context *c = ctx;
@@ -105,7 +85,7 @@ next_part(void *ctx, void **out, struct err *e)
 	int rc;
 
 	if (c->at == NULL) {
-		if ((rc = look(c, &c->at, e)) != 1)
+		if ((rc = footage_next(&c->look, c->items, &c->at, e)) != 1)
 			return rc;
 		c->next_part = 0;
 		if (refuse_twice(c, c->at, e) == -1)
@@ -157,7 +137,7 @@ next_joined(void *ctx, void **out, struct err *e)
 		return c->next_part > 0 ? 0 : -1;
 	c->next_part = 1;
 	p->number = p->of = 1;
-	while ((rc = look(c, &f, e)) == 1) {
+	while ((rc = footage_next(&c->look, c->items, &f, e)) == 1) {
 		if (footage_is_usable(f)) {
 			for (size_t i = 0; i < f->selection.n && rc == 1; i++)
 				rc = add_piece(p, f, i, e) == -1 ? -1 : 1;
@@ -296,19 +276,14 @@ add_new(
 static int
 begin_run(struct context *c, struct err *e)
 {
-	bool old;
-
 	if (c->running)
 		return 0;
 	c->run = (struct run){0};
-	old = catalogue_shape(c->t->a->catalogue)->toolkit_version < CATALOGUE_VERSION;
 	if (run_open(&c->run, c->t->a, "trim", e) == -1 || run_upgrade(&c->run, e) == -1) {
 		run_close(&c->run);
 		return -1;
 	}
 	c->running = true;
-	if (old)
-		atomic_store(&c->upgraded, true);
 	return 0;
 }
 
@@ -510,7 +485,7 @@ trim_run(struct trim *t, struct err *e)
 		    t->out);
 
 	if (rc == 0 && t->a != NULL && t->a->catalogue != NULL)
-		rc = open_reader(&c, e);
+		rc = footage_open_reader(&c.look, e);
 	if (rc == 0)
 		rc = work_run(&w, e);
 	if (rc == 0 && c.ended.class != ERR_NONE) {

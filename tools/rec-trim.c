@@ -191,6 +191,8 @@ check(const struct trim *o, struct err *e)
 		? "--gain and --normalize: each says how loud it becomes"
 	    : o->measure && o->out == NULL
 		? "--measure is about --out: a recording always is measured"
+	    : o->title != NULL && o->out != NULL && o->format == -1
+		? "--title: a file outside the archive gets one only with -f"
 	    : o->out != NULL && o->out[0] == '\0' ? "--out: it is a file or a folder"
 						  : NULL;
 
@@ -207,7 +209,10 @@ trim_archive(struct tool *t, const struct trim *asked, struct err *e)
 	int rc = -1;
 
 	if (archive_open(&a, t->environment, !t->dry_run, &tool_stop, e) == -1)
-		return -1;
+		/* What would be kept of a file can be told without one. */
+		return t->dry_run && e->code != NULL && strcmp(e->code, P_MISSING) == 0
+			   ? trim_run(&o, e)
+			   : -1;
 	o.a = &a;
 	if (volume_check(&a, e) == 0 &&
 	    (t->dry_run || archive_need_folder(&a, FOLDER_EDITED, e) == 0))

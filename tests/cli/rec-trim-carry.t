@@ -127,8 +127,8 @@ P
 python3 make.py || plan_skip "python3 cannot make files"
 run rec-trim -s 30000f -d 50000f -O out.wav all.wav
 status "everything at once: cut" 0
-jq_is "what is dropped is said" .dropped "MD5  PEAK"
-stderr_has "and told" 'not carried over .*: MD5  PEAK'
+jq_is "what is dropped is said" .dropped "MD5, PEAK"
+stderr_has "and told" 'not carried over .*: MD5, PEAK'
 ok "its audio" cmp <(body out.wav data) <(tail -c +120001 audio | head -c 200000)
 ok "its audio by sox" cmp <(sox -D out.wav -t raw - 2>/dev/null) <(body out.wav data)
 for c in 'iXML' 'odd ' 'id3 ' 'ZZZZ' 'fmt '; do
@@ -162,7 +162,7 @@ is "joined: every cue is where it was" "$(body joined.wav 'cue ' | od -An -v -t 
 run rec-trim -q -O same.wav all.wav
 ok "all of it: bext is as it was, but for a line" cmp -n 602 <(body same.wav bext) <(body all.wav bext)
 run rec-trim -q --gain -3 -O soft.wav all.wav
-jq_is "gained: MD5 is not true any more" .dropped "MD5  PEAK"
+jq_is "gained: MD5 is not true any more" .dropped "MD5, PEAK"
 
 run rec-trim -q -s 30000f -d 50000f -O out.aiff all.aiff
 status "AIFF: cut" 0

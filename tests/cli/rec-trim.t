@@ -465,4 +465,26 @@ run rec-trim -C "$root" --title "$(printf 'T%.0s' {1..5000})" "$wav"
 status "a title that is too long" 2
 run rec-trim -C "$root" -s 0.1 --title 'Ein "Titel" – ☃' "$wav"
 jq_is "a title of any letters" .title 'Ein "Titel" – ☃'
+# ---- behind rec-capture in a pipe: each has its turn with the archive
+sox -R -D -n -r 8000 -c 1 -t raw -e signed -b 16 pipe.raw synth 2 sine 440 pad 1 1 2>/dev/null
+piped=$TMP/piped
+"$TOP/tests/data/make-archive" "$piped" >/dev/null
+(cat pipe.raw; sleep 1.5; cat pipe.raw) |
+    timeout 40 rec-capture -C "$piped" -q --raw s16le -r 8000 -c 1 -f wav --split-time 4 - |
+    timeout 40 rec-trim -C "$piped" -q --silence >piped.jsonl
+is "rec-capture | rec-trim: statuses" "${PIPESTATUS[*]}" "0 0 0"
+is "what was recorded is cut as it comes" "$(jq -sc '[length, all(.[]; .frames > 15900 and .frames < 16100 and .problem == null)]' piped.jsonl)" "[2,true]"
+ok "the start of the sound is told" jq -es 'all(.[]; .started_at != null)' piped.jsonl
+
+# ---- without an archive
+mkdir "$TMP/unarchived" && cd "$TMP/unarchived" || exit 1
+sox -D -t raw -e signed -b 16 -r 8000 -c 1 ../pipe.raw plain.wav
+run env -u REC_ROOT rec-trim -n --silence plain.wav
+status "-n of a plain file: status" 0
+ok "it tells what would be kept" jq -e '.start_s > 0.9 and .end_s < 3.1' "$out"
+run env -u REC_ROOT rec-trim --preview plain.wav
+status "--preview of a plain file: status" 0
+stderr_has "--preview draws it" '0:00\.000.*0:04\.000'
+cd "$TMP" || exit 1
+
 done_testing
