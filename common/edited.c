@@ -1,6 +1,5 @@
 #include "edited.h"
 
-#include <stdlib.h>
 
 #include "entry.h"
 #include "filechange.h"

@@ -1,6 +1,5 @@
 #include "parts.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>

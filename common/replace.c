@@ -1,9 +1,7 @@
 #include "replace.h"
 
-#include <stdlib.h>
 
 #include "filechange.h"
-#include "mem.h"
 #include "survey.h"
 
 int

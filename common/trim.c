@@ -1,13 +1,10 @@
 #include "trim.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "assembly.h"
@@ -41,6 +38,7 @@ struct context {
 	struct err ended;      /* what went wrong when a run was ended meanwhile */
 	struct idset replaced; /* ids of the rows, with --in-place */
 };
+
 /* ---- making parts ---- */
 
 static struct part *

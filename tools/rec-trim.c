@@ -1,7 +1,6 @@
 /*
  * rec-trim: exact cuts, splits and joins at the speed of a copy. See rec-trim(1).
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
