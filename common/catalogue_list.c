@@ -82,8 +82,7 @@ catalogue_pass_on(struct json *rec, const struct json *from, struct err *e)
 	struct json *v, *copy;
 	const char *key;
 
-	for (void *it = json_first(from, &key, &v); it != NULL;
-	     it = json_next(from, it, &key, &v))
+	for (void *it = json_first(from, &key, &v); it != NULL; it = json_next(from, it, &key, &v))
 		if (!catalogue_is_key(key) && strcmp(key, "path_hex") != 0 &&
 		    json_get(rec, key) == NULL &&
 		    ((copy = json_clone(v, e)) == NULL || json_put(rec, key, copy, e) == -1))

@@ -1,6 +1,5 @@
 #include "edited.h"
 
-
 #include "entry.h"
 #include "filechange.h"
 #include "hash.h"

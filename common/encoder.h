@@ -11,9 +11,9 @@
  *	opus   in Ogg.
  *
  * encoder_refresh makes the header true of all frames given so far (wav, w64: in one write, so that
- * a kill leaves the old header or the new one; that of w64 is always true, or a block ahead). The others are streams of frames or pages that can
- * be read at any time as far as they go; there it does nothing, and the last second or so is in
- * memory until encoder_finish.
+ * a kill leaves the old header or the new one; that of w64 is always true, or a block ahead). The
+ * others are streams of frames or pages that can be read at any time as far as they go; there it
+ * does nothing, and the last second or so is in memory until encoder_finish.
  *
  * The file descriptor is the caller's, who also makes the file durable. Its place of writing is
  * neither used nor moved.

@@ -3,7 +3,7 @@
  * rec-archive(5).
  *
  * db/journal/RUN.jsonl is append-only. Each line is a JSON object whose last key, "xxh3_64", is the
- *XXH3-64 of the line up to that key; "seq" counts the lines from 0. A torn last line (a kill, a
+ * XXH3-64 of the line up to that key; "seq" counts the lines from 0. A torn last line (a kill, a
  * power cut) is no line: what it announced was not done. Any other damage is an error
  *(ERR_CATALOGUE).
  *

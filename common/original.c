@@ -93,7 +93,8 @@ identify(struct original *o, const atomic_int *stop, struct err *e)
 	int rc = look(&l, o, true, stop, e);
 	bool known = false;
 
-	*e = rc == 0 ? (struct err){0} : *e;
+	if (rc == 0)
+		e->class = ERR_NONE;
 	if (rc == 0 && !l.facts.opened) {
 		verdict(&l.facts, e);
 		if (e->class == ERR_NONE)

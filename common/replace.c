@@ -1,6 +1,5 @@
 #include "replace.h"
 
-
 #include "filechange.h"
 #include "survey.h"
 

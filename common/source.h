@@ -5,7 +5,7 @@
  * source reads with pread through one buffer and feeds the file's hashes at a frontier that only
  * moves forward: whatever is loaded across it is hashed from there on, so that each byte is hashed
  * once and in order, and a reader that goes through the file from front to back costs one read.
- *Jumps ahead are served without hashing. source_finish reads and hashes what nobody asked for.
+ * Jumps ahead are served without hashing. source_finish reads and hashes what nobody asked for.
  *
  *	s = source_open(fd, size, kinds, stop, bytes_done, e);
  *	source_read(s, offset, p, len) ...

@@ -438,7 +438,8 @@ START_TEST(a_refreshed_file_is_a_recording_as_it_lies)
 		    name, copy, copy, done + 1001, copy, done + 1001);
 		assert_measured(copy, (int64_t)done + 1001);
 	}
-	/* What comes after the last refresh is there, too: of W64 for all, of WAV for those who look. */
+	/* What comes after the last refresh is there, too: of W64 for all, of WAV for those who
+	 * look. */
 	put(n, 12 * 1001, 500, k->bits / 8);
 	measure(name);
 	if (f == ENCODER_WAV)
