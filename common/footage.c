@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "mem.h"
@@ -114,14 +115,12 @@ select_frames(const struct footage_opts *o, struct footage *f, struct err *e)
 	return rc;
 }
 
+/* Whether the result can go where it shall. */
 static int
-open_footage(struct footage_opts *o, struct footage *f, struct err *e)
+check_place(const struct footage_opts *o, struct footage *f, struct err *e)
 {
 	struct stat st;
-	int fd;
 
-	if (find_row(o, f, e) == -1)
-		return -1;
 	if (o->must_be_in_archive && f->stored == NULL)
 		return err_item(e, P_UNSUPPORTED,
 		    "it is not in the archive: -O FILE or FOLDER says where the result is to go");
@@ -129,10 +128,26 @@ open_footage(struct footage_opts *o, struct footage *f, struct err *e)
 		return err_item(e, P_ORPHAN,
 		    "it has no row in the catalogue, so it cannot be replaced; rec-health repair "
 		    "gives it one");
-	if (f->stored != NULL && archive_locate(o->a, f->stored, strlen(f->stored),
-				     f->recorded ? f->row.folder : NULL, &f->folder, &st, e) == -1)
+	return f->stored == NULL ? 0
+				 : archive_locate(o->a, f->stored, strlen(f->stored),
+				       f->recorded ? f->row.folder : NULL, &f->folder, &st, e);
+}
+
+static int
+open_footage(struct footage_opts *o, struct footage *f, struct err *e)
+{
+	int fd = -1;
+
+	/* A file that is not there is told of before what could not be done with it. */
+	if (find_row(o, f, e) == -1 ||
+	    (f->stored == NULL && (fd = io_open(AT_FDCWD, f->item->path, e)) == -1))
 		return -1;
-	if ((fd = io_open(AT_FDCWD, f->item->path, e)) == -1)
+	if (check_place(o, f, e) == -1) {
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	if (fd == -1 && (fd = io_open(AT_FDCWD, f->item->path, e)) == -1)
 		return -1;
 	if (original_open(&f->original, fd, &tool_stop, e) == -1)
 		return -1;

@@ -457,7 +457,7 @@ status "folders that are links: status 0" 0
 same "folders that are links: its frames" "$root/$(jq -r .path "$out")" plain/a.wav 48000 48000
 is "folders that are links: where it is" "$(find disk/edited -type f -name 'edi_*.wav' | wc -l)" 1
 run rec-trim -C "$root" --in-place -s 1 -d 1 "disk/raw/../../$wav" "$wav"
-jq_is "a name outside, and one that is a recording's" '.problem.code' "unsupported
+jq_is "a name outside, and one that is a recording's" '.problem.code' "missing
 null"
 run rec-health -q -C "$root" check
 status "folders that are links: rec-health finds nothing" 0
