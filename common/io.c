@@ -331,7 +331,9 @@ create_temp(struct io_new *f, struct err *e)
 		f->temp = NULL;
 		return -1;
 	}
-	if (flock(f->fd, LOCK_EX | LOCK_NB) == 0 && fstat(f->fd, &st) == 0 && st.st_nlink > 0)
+	/* A file system without locks is as good as one that nobody else uses. */
+	if ((flock(f->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+	    fstat(f->fd, &st) == 0 && st.st_nlink > 0)
 		return 1;
 	unlinkat(f->dirfd, f->temp, 0);
 	close(f->fd);
@@ -350,8 +352,8 @@ io_new_open(struct io_new *f, int dirfd, const char *name, struct err *e)
 	for (int tries = 0; rc == 0 && tries < 100; tries++)
 		rc = create_temp(f, e);
 	if (rc == 0)
-		rc = err_set(e, ERR_SYSTEM, NULL,
-		    "a file for %s cannot be locked: does this file system have flock?", name);
+		rc = err_set(
+		    e, ERR_SYSTEM, NULL, "files for %s are removed as soon as they are made", name);
 	if (rc == 1)
 		return 0;
 	io_new_close(f);
