@@ -424,6 +424,7 @@ if full; then
 	what="the first run, a split" && into_archive 1 right_parts --split=at=100f,200f $one
 	say
 	in_place=1
+	again=(rec-trim -C "$W" -q --start=80f --length=100f "$two")
 	what="the first run, in place" && into_archive 1 right_in_place --in-place --start=80f --length=200f $one
 	say
 	in_place=0
