@@ -175,18 +175,16 @@ else
 fi
 
 # ---- the meter
-feed()
-{
+cat >feed <<-'END'
 	head -c 16000 in.raw
 	sleep 1
 	head -c 16000 ill.raw
-}
-export -f feed
+END
 if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
-	LC_ALL=C.UTF-8 script -qec "stty cols 80; bash -c feed | rec-capture -C '$root' --raw s16le -r $RATE -c 1 -" typescript >/dev/null </dev/null
+	LC_ALL=C.UTF-8 script -qec "stty cols 80; sh feed | rec-capture -C '$root' --raw s16le -r $RATE -c 1 -" typescript >/dev/null </dev/null
 	ok "on a terminal there is a meter, with time and disk" grep -aqE '0:00:0[12] .*left [0-9]+:[0-9]{2}:[0-9]{2}' typescript
 	ok "no line is longer than the terminal" awk 'BEGIN { RS = "\r" } / left / { gsub(/\033\[K.*/, ""); if (length($0) > 80) bad = 1 } END { exit bad }' <(iconv -f UTF-8 -t ASCII//TRANSLIT typescript)
-	is "with -q there is none" "$(LC_ALL=C.UTF-8 script -qec "bash -c feed | rec-capture -C '$root' -q --raw s16le -r $RATE -c 1 - >/dev/null" typescript </dev/null | wc -c)" 0
+	is "with -q there is none" "$(LC_ALL=C.UTF-8 script -qec "sh feed | rec-capture -C '$root' -q --raw s16le -r $RATE -c 1 - >/dev/null" typescript </dev/null | wc -c)" 0
 else
 	skip "the meter" "no pseudo-terminals here"
 fi
