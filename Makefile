@@ -20,7 +20,7 @@ B ?= build
 # Capture devices need ALSA; without it rec-capture records from a pipe.
 ALSA := $(shell pkg-config --exists alsa && echo yes)
 
-PKGS := sndfile sqlite3 libxxhash jansson libcrypto libebur128 $(if $(ALSA),alsa)
+PKGS := sndfile sqlite3 libxxhash jansson libcrypto libebur128 libcurl expat $(if $(ALSA),alsa)
 CPPFLAGS_ALL := -D_GNU_SOURCE $(if $(ALSA),-DREC_ALSA) -D_FILE_OFFSET_BITS=64 -Icommon -I$(B)/gen $(shell pkg-config --cflags $(PKGS)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-missing-field-initializers -pthread $(CFLAGS) $(SANITIZE)
@@ -30,15 +30,17 @@ LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 # The link table: what each tool is made of, lowest layer first.
 BASE := utf8 err mem idset clock hash json io bytes quantity walfile
 AUDIO := chunk pieces rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
-CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity scan schema archive filechange journal rollback run provenance volume survey
+CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity catalogue_sync scan schema archive filechange journal rollback run provenance volume survey
 TOOL := work table tool
+REMOTE := pace retry http xml sigv4 remote_list remote_file remote_s3 remote_dav remote_drive remote account
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry replace mend repair undo people chart report_numbers report_style report checkup
 rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit replace mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
 EDITING := carry_parts carry_riff carry_aiff carry_xml carry render cut flacmeta flacframes flaccut mp3cut oggcut framecut playback transcode pauses cuepoints original assembly selection waveform
+rec-sync_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(REMOTE) shard enrol metrics finding database uploads entry adopt edit sync proof ledger lister plan upload rename trash settle syncitems inventory holders jobqueue push fetch restore pull audit syncstatus
 rec-trim_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(EDITING) entry adopt edit replace edited footage editrecord trimpart trim
-TOOLS := rec-meta rec-migrate rec-health rec-capture rec-trim
+TOOLS := rec-meta rec-migrate rec-health rec-capture rec-trim rec-sync
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
 MODULES := $(patsubst common/%.c,%,$(wildcard common/*.c))

@@ -13,6 +13,7 @@
 #include "catalogue_db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 
 #include "clock.h"
 #include "hash.h"
+#include "io.h"
 #include "mem.h"
 #include "rowimage.h"
 #include "sql.h"
@@ -330,6 +332,9 @@ make_views(struct catalogue *c, struct err *e)
 		c->shape.toolkit_version > 2 ? sql_view_provenance_present
 					     : sql_view_provenance_absent,
 		e) == -1 ||
+	    catalogue_exec(c,
+		c->shape.toolkit_version > 3 ? sql_view_sync_present : sql_view_sync_absent,
+		e) == -1 ||
 	    catalogue_exec(c, view, e) == -1)
 		goto out;
 	rc = 0;
@@ -439,7 +444,8 @@ catalogue_open(const struct catalogue_opts *o, struct err *e)
 	c->o.raw_path = mem_str(o->raw_path, e);
 	c->o.edited_path = mem_str(o->edited_path, e);
 	if (c->o.path == NULL || c->o.raw_path == NULL || c->o.edited_path == NULL ||
-	    open_db(c, e) == -1 || find_shape(c, e) == -1 || make_views(c, e) == -1 ||
+	    open_db(c, e) == -1 || catalogue_add_functions(c, e) == -1 || find_shape(c, e) == -1 ||
+	    make_views(c, e) == -1 ||
 	    (!o->write && catalogue_exec(c, "PRAGMA query_only = ON", e) == -1)) {
 		catalogue_close(c);
 		return NULL;
@@ -458,6 +464,87 @@ catalogue_close(struct catalogue *c)
 	free((char *)(uintptr_t)c->o.raw_path);
 	free((char *)(uintptr_t)c->o.edited_path);
 	free(c);
+}
+
+/* ---- creating ---- */
+
+/* The bytes of an empty database of the application. */
+static unsigned char *
+empty_database(sqlite3_int64 *len, struct err *e)
+{
+	unsigned char *bytes = NULL;
+	sqlite3 *db = NULL;
+
+	if (sqlite3_open_v2(":memory:", &db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+		NULL) != SQLITE_OK ||
+	    sqlite3_exec(db, sql_application_schema, NULL, NULL, NULL) != SQLITE_OK)
+		err_set(e, ERR_SYSTEM, NULL, "making an empty catalogue: %s", sqlite3_errmsg(db));
+	else if ((bytes = sqlite3_serialize(db, "main", len, 0)) == NULL)
+		err_nomem(e);
+	sqlite3_close(db);
+	return bytes;
+}
+
+/* A log or index that another database left would be played into the new one. */
+static int
+check_nothing_there(int dirfd, const char *name, struct err *e)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+	char there[512];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+		if (snprintf(there, sizeof there, "%s%s", name, suffixes[i]) >= (int)sizeof there)
+			return err_set(e, ERR_CATALOGUE, NULL, "the name is too long");
+		if (fstatat(dirfd, there, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return err_set(e, ERR_CATALOGUE, P_CONFLICT,
+			    "%s is there already and is left as it is; see what it belongs to",
+			    there);
+		if (errno != ENOENT)
+			return err_sys(e, "looking for %s", there);
+	}
+	return 0;
+}
+
+static int
+put_database(int dirfd, const char *name, struct err *e)
+{
+	struct io_new f = {.fd = -1, .dirfd = -1};
+	sqlite3_int64 len = 0;
+	unsigned char *bytes = empty_database(&len, e);
+	int rc = -1;
+
+	if (bytes == NULL)
+		return -1;
+	/* The versions for writing and for reading: 2 is the write-ahead log, which a database in
+	 * memory cannot have (https://www.sqlite.org/fileformat.html). */
+	bytes[18] = bytes[19] = 2;
+	if (check_nothing_there(dirfd, name, e) == 0 && io_new_open(&f, dirfd, name, e) == 0 &&
+	    io_write(f.fd, bytes, (size_t)len, e) == 0)
+		rc = io_new_commit(&f, 0644, false, e);
+	io_new_close(&f);
+	sqlite3_free(bytes);
+	return rc;
+}
+
+int
+catalogue_create(const char *path, struct err *e)
+{
+	const char *name = io_base_name(path);
+	char *folder = mem_bytes(path, (size_t)(name - path), e);
+	int dirfd = -1, rc = -1;
+
+	if (folder == NULL)
+		return -1;
+	if (folder[0] == '\0' || io_make_dirs(AT_FDCWD, folder, e) == 0) {
+		dirfd = io_open_dir(AT_FDCWD, folder[0] == '\0' ? "." : folder, e);
+		rc = dirfd == -1 ? -1 : put_database(dirfd, name, e);
+	}
+	if (dirfd != -1)
+		close(dirfd);
+	free(folder);
+	return rc == 0 ? 0 : err_prefix(e, "%s: making an empty catalogue", path);
 }
 
 /* ---- row images ---- */

@@ -24,7 +24,7 @@
 #include "json.h"
 
 /* The version of the toolkit's tables that this build knows. */
-#define CATALOGUE_VERSION 3
+#define CATALOGUE_VERSION 4
 
 struct catalogue;
 
@@ -50,6 +50,13 @@ struct catalogue_shape {
 	char alembic_version[64]; /* "" when none */
 	int toolkit_version;	  /* 0: apply has not run yet */
 };
+
+/*
+ * Makes the database of an archive without recordings, as the existing application would, for
+ * catalogue_open: its folder too, where that is missing. Whole or not at all, and never where one
+ * is, or where a log of one is left (ERR_CATALOGUE, conflict).
+ */
+int catalogue_create(const char *path, struct err *e);
 
 struct catalogue *catalogue_open(const struct catalogue_opts *o, struct err *e);
 void catalogue_close(struct catalogue *c);
@@ -141,7 +148,8 @@ int catalogue_count(struct catalogue *c, struct catalogue_counts *n, struct err 
 
 /* The recording record (all recording keys) of a row: 1, 0, -1. The caller frees it. */
 int catalogue_record(struct catalogue *c, int64_t id, struct json **rec, struct err *e);
-/* "measured_by_run", "uploads", "provenance" and what else is known of a recording, put into rec.
+/* "measured_by_run", "uploads", "objects", "provenance" and what else is known of a recording, put
+ * into rec.
  */
 int catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct err *e);
 

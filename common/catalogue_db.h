@@ -29,6 +29,10 @@ sqlite3_stmt *catalogue_stmt(struct catalogue *c, const char *sql, struct err *e
 int catalogue_step(struct catalogue *c, sqlite3_stmt *s, struct err *e);
 /* *e from the connection's last error; -1. */
 int catalogue_error(struct catalogue *c, const char *what, struct err *e);
+/* Makes rec_key known to SQL (catalogue_sync). */
+int catalogue_add_functions(struct catalogue *c, struct err *e);
+/* "objects": where the recording's bytes are proven to be (catalogue_sync). */
+int catalogue_put_objects(struct catalogue *c, int64_t id, struct json *rec, struct err *e);
 /* The recording record from the current row of a SELECT * FROM recording. */
 int catalogue_row_record(sqlite3_stmt *s, struct json **rec, struct err *e);
 

@@ -283,7 +283,8 @@ put_provenance(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
 int
 catalogue_put_history(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
 {
-	return put_measured(c, id, rec, e) == -1 || put_provenance(c, id, rec, e) == -1
+	return put_measured(c, id, rec, e) == -1 || put_provenance(c, id, rec, e) == -1 ||
+		       catalogue_put_objects(c, id, rec, e) == -1
 		   ? -1
 		   : put_uploads(c, rec, e);
 }
@@ -299,7 +300,7 @@ is_harmless(const char *function)
 	    "json_group_array", "json_group_object", "row_number", "rank", "dense_rank",
 	    "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value",
 	    "nth_value", "changes", "total_changes", "last_insert_rowid", "sqlite_log",
-	    "rtreecheck"};
+	    "rtreecheck", "rec_key"};
 
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
 		if (sqlite3_stricmp(function, refused[i]) == 0)

@@ -4,7 +4,10 @@
  * booleans as true and false, choices as the table spells them, DATABASE_URL without its query.
  *
  * .env is parsed as python-dotenv does where the two agree on what a line means. What it would
- * expand, ${NAME}, is refused in a key of ours: taken literally, it would name another folder.
+ * expand, ${NAME}, is refused in a key of ours: taken literally, it would name another folder. The
+ * secrets file is read by nobody else, and a password may hold anything.
+ *
+ * Of both files only what is a key of ours is kept, and everything else is wiped at once.
  *
  * Error texts hold no line of .env, no secret, and of DATABASE_URL only the scheme: the URL of
  * another database has a password in it.
@@ -18,13 +21,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "mem.h"
 #include "utf8.h"
 
 #define DOTENV ".env"
-#define DOTENV_MAX (1024 * 1024)
+#define FILE_MAX (1024 * 1024)
+#define REMOTE_PREFIX "REC_REMOTE_"
 #define BLANK " \t\r\v\f"
 #define URL_PREFIX "sqlite:///"
 
@@ -53,6 +58,8 @@ struct key {
 	const char *fixed;	/* default in every environment, or NULL */
 	const char *profile[3]; /* default by environment, or NULLs */
 	bool secret;
+	bool optional;	       /* KIND_PATH: may be unset */
+	int64_t production_lo; /* in production, when it is above lo */
 };
 
 #define ENVIRONMENTS .kind = KIND_EXACT, .choices = environments
@@ -62,6 +69,7 @@ struct key {
 #define URL .kind = KIND_URL
 #define TEXT .kind = KIND_TEXT
 #define SECRET .kind = KIND_TEXT, .secret = true
+#define OPTIONAL_PATH .kind = KIND_PATH, .optional = true
 #define FIXED(value) .fixed = value
 #define PER_ENVIRONMENT(dev, test, prod) .profile = {dev, test, prod}
 #define PATH_BELOW_BASE(sub)                                                                       \
@@ -97,6 +105,30 @@ static const struct key keys[CONFIG_KEYS] = {
 	[CONFIG_GOOGLE_CLIENT_SECRET] = {"GOOGLE_CLIENT_SECRET", SECRET, FIXED("")},
 	[CONFIG_GOOGLE_PROJECT_ID] =    {"GOOGLE_PROJECT_ID",    TEXT, FIXED("")},
 	[CONFIG_GOOGLE_SCOPES] =        {"GOOGLE_DRIVE_SCOPES",  TEXT, FIXED("")},
+	[CONFIG_REMOTE] =         {"REC_REMOTE",              TEXT, FIXED("")},
+	[CONFIG_SECRETS_FILE] =   {"REC_SECRETS_FILE",        OPTIONAL_PATH, FIXED("")},
+	[CONFIG_TRANSFERS] =      {"REC_TRANSFERS",           NUMBER(1, 64), PER_ENVIRONMENT("4", "4", "8")},
+	[CONFIG_PART_MB] =        {"REC_PART_MB",             NUMBER(5, 5120), FIXED("16")},
+	[CONFIG_ATTEMPTS] =       {"REC_ATTEMPTS",            NUMBER(1, 100), PER_ENVIRONMENT("5", "3", "8")},
+	[CONFIG_BREAKER] =        {"REC_BREAKER",             NUMBER(0, 10000), FIXED("20")},
+	[CONFIG_STALL_S] =        {"REC_STALL_S",             NUMBER(1, 3600), FIXED("30")},
+	[CONFIG_CONNECT_S] =      {"REC_CONNECT_S",           NUMBER(1, 600), FIXED("10")},
+	[CONFIG_LIMIT_RATE] =     {"REC_LIMIT_RATE",          TEXT, FIXED("")},
+	/* 0 is no limit: not where recordings are what cannot be made again. */
+	[CONFIG_DELETE_MAX] =     {"REC_DELETE_MAX",          NUMBER(0, BILLION), PER_ENVIRONMENT("1000", "100", "100"), .production_lo = 1},
+	[CONFIG_DELETE_MAX_PERCENT] =   {"REC_DELETE_MAX_PERCENT", NUMBER(1, 100), PER_ENVIRONMENT("50", "100", "10")},
+	[CONFIG_CA_FILE] =        {"REC_CA_FILE",             TEXT, FIXED("")},
+	[CONFIG_AWS_ENDPOINT] =   {"AWS_ENDPOINT_URL",        TEXT, FIXED("")},
+	[CONFIG_AWS_REGION] =     {"AWS_REGION",              TEXT, FIXED("")},
+	[CONFIG_AWS_DEFAULT_REGION] =   {"AWS_DEFAULT_REGION",   TEXT, FIXED("")},
+	[CONFIG_AWS_ACCESS_KEY_ID] =    {"AWS_ACCESS_KEY_ID",    SECRET, FIXED("")},
+	[CONFIG_AWS_SECRET_ACCESS_KEY] = {"AWS_SECRET_ACCESS_KEY", SECRET, FIXED("")},
+	[CONFIG_AWS_SESSION_TOKEN] =    {"AWS_SESSION_TOKEN",    SECRET, FIXED("")},
+	[CONFIG_S3_VIRTUAL_HOSTS] =     {"REC_S3_VIRTUAL_HOSTS", BOOL, FIXED("false")},
+	[CONFIG_WEBDAV_USER] =    {"REC_WEBDAV_USER",         SECRET, FIXED("")},
+	[CONFIG_WEBDAV_PASSWORD] =      {"REC_WEBDAV_PASSWORD",  SECRET, FIXED("")},
+	[CONFIG_GOOGLE_ENDPOINT] =      {"REC_GOOGLE_ENDPOINT",  TEXT, FIXED("")},
+	[CONFIG_GOOGLE_REFRESH_TOKEN] = {"REC_GOOGLE_REFRESH_TOKEN", SECRET, FIXED("")},
 };
 /* clang-format on */
 
@@ -106,16 +138,25 @@ struct value {
 	char origin[64]; /* where it comes from */
 };
 
-struct config {
-	struct value values[CONFIG_KEYS];
+/* One line of a file. */
+struct setting {
+	char *name, *value;
+	char origin[40];
 };
 
-struct dotenv {
-	struct buf text; /* cut into strings by the parser */
-	struct {
-		const char *text; /* points into text; NULL when the key is not there */
-		unsigned line;
-	} values[CONFIG_KEYS];
+struct file {
+	const char *what; /* in front of "line N" */
+	bool expands;	  /* another program expands ${…} in it */
+	bool readable;	  /* by others than its owner */
+	struct setting *settings;
+	size_t n, cap;
+};
+
+enum { FILE_SECRETS, FILE_DOTENV, FILES }; /* the first that has a key wins */
+
+struct config {
+	struct value values[CONFIG_KEYS];
+	struct file files[FILES];
 };
 
 static bool
@@ -171,8 +212,20 @@ is_printable(const char *s)
 	return utf8_valid(s, strlen(s));
 }
 
+static bool
+is_production(const struct config *c)
+{
+	return strcmp(environments[c->values[CONFIG_ENVIRONMENT].number], "production") == 0;
+}
+
+static int64_t
+least_of(const struct config *c, const struct key *key)
+{
+	return is_production(c) && key->production_lo > key->lo ? key->production_lo : key->lo;
+}
+
 static void
-describe_allowed(const struct key *key, char *out, size_t size)
+describe_allowed(const struct config *c, const struct key *key, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -185,8 +238,8 @@ describe_allowed(const struct key *key, char *out, size_t size)
 			    out + n, size - n, "%s %s", i > 0 ? "," : "", key->choices[i]);
 		break;
 	case KIND_NUMBER:
-		snprintf(
-		    out, size, "a whole number from %" PRId64 " to %" PRId64, key->lo, key->hi);
+		snprintf(out, size, "a whole number from %" PRId64 " to %" PRId64 "%s",
+		    least_of(c, key), key->hi, least_of(c, key) != key->lo ? " in production" : "");
 		break;
 	case KIND_BOOL:
 		snprintf(out, size, "true or false (also 1 or 0, yes or no, on or off)");
@@ -231,7 +284,7 @@ refuse(const struct config *c, enum config_key k, const char *text, struct err *
 {
 	char allowed[160], value[224];
 
-	describe_allowed(&keys[k], allowed, sizeof allowed);
+	describe_allowed(c, &keys[k], allowed, sizeof allowed);
 	describe_value(&keys[k], text, value, sizeof value);
 	return err_set(e, ERR_CONFIG, NULL, "%s (%s): %s; it must be %s", keys[k].name,
 	    c->values[k].origin, value, allowed);
@@ -253,7 +306,7 @@ accept(struct config *c, enum config_key k, const char *text, struct err *e)
 		v->text = mem_str(key->choices[v->number], e);
 		break;
 	case KIND_NUMBER:
-		if (!mem_parse_i64(text, key->lo, key->hi, &v->number))
+		if (!mem_parse_i64(text, least_of(c, key), key->hi, &v->number))
 			return refuse(c, k, text, e);
 		v->text = mem_fmt(e, "%" PRId64, v->number);
 		break;
@@ -263,7 +316,8 @@ accept(struct config *c, enum config_key k, const char *text, struct err *e)
 		v->text = mem_str(v->number ? "true" : "false", e);
 		break;
 	case KIND_PATH:
-		if (strlen(text) >= PATH_MAX || text[strspn(text, BLANK "\n")] == '\0')
+		if (!(key->optional && *text == '\0') &&
+		    (strlen(text) >= PATH_MAX || text[strspn(text, BLANK "\n")] == '\0'))
 			return refuse(c, k, text, e);
 		v->text = mem_str(text, e);
 		break;
@@ -324,8 +378,73 @@ dotenv_value(char *s)
 	return start;
 }
 
+/* The place of a name in the table, or CONFIG_KEYS. */
 static int
-dotenv_line(struct dotenv *d, char *line, unsigned n, struct err *e)
+key_of(const char *name)
+{
+	int k = 0;
+
+	while (k < CONFIG_KEYS && strcmp(keys[k].name, name) != 0)
+		k++;
+	return k;
+}
+
+static bool
+is_ours(const char *name)
+{
+	return key_of(name) < CONFIG_KEYS ||
+	       strncmp(name, REMOTE_PREFIX, strlen(REMOTE_PREFIX)) == 0;
+}
+
+static void
+wipe(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+static struct setting *
+find(const struct file *f, const char *name)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->settings[i].name, name) == 0)
+			return &f->settings[i];
+	return NULL;
+}
+
+/* The last line with a name wins. */
+static int
+keep(struct file *f, const char *name, const char *value, unsigned line, struct err *e)
+{
+	struct setting *s = find(f, name), *grown;
+	char *copy;
+
+	if (s == NULL && f->n == f->cap) {
+		if ((grown = mem_new(2 * f->cap + 16, sizeof *grown, e)) == NULL)
+			return -1;
+		if (f->n > 0)
+			memcpy(grown, f->settings, f->n * sizeof *grown);
+		free(f->settings);
+		f->settings = grown;
+		f->cap = 2 * f->cap + 16;
+	}
+	if (s == NULL) {
+		s = &f->settings[f->n];
+		if ((s->name = mem_str(name, e)) == NULL)
+			return -1;
+		f->n++;
+	}
+	if ((copy = mem_str(value, e)) == NULL)
+		return -1;
+	wipe(s->value);
+	s->value = copy;
+	snprintf(s->origin, sizeof s->origin, "%s line %u", f->what, line);
+	return 0;
+}
+
+static int
+parse_line(struct file *f, char *line, unsigned n, struct err *e)
 {
 	char *name = line + strspn(line, BLANK), *p, *value;
 	size_t len;
@@ -338,67 +457,165 @@ dotenv_line(struct dotenv *d, char *line, unsigned n, struct err *e)
 	p = name + len;
 	p += strspn(p, BLANK);
 	if (len == 0 || *p != '=')
-		return err_set(
-		    e, ERR_CONFIG, NULL, DOTENV " line %u: neither KEY=VALUE nor a # comment", n);
+		return err_set(e, ERR_CONFIG, NULL, "%s line %u: neither KEY=VALUE nor a # comment",
+		    f->what, n);
 	if ((value = dotenv_value(p + 1)) == NULL)
 		return err_set(e, ERR_CONFIG, NULL,
-		    DOTENV " line %u: the quote around the value is not closed at its end", n);
-	for (int k = 0; k < CONFIG_KEYS; k++) {
-		if (strncmp(keys[k].name, name, len) != 0 || keys[k].name[len] != '\0')
-			continue;
-		if ((p = strstr(value, "${")) != NULL && strchr(p, '}') != NULL)
-			return err_set(e, ERR_CONFIG, NULL,
-			    "%s (" DOTENV " line %u): ${...} is not expanded; write the value out",
-			    keys[k].name, n);
-		d->values[k].text = value;
-		d->values[k].line = n;
+		    "%s line %u: the quote around the value is not closed at its end", f->what, n);
+	name[len] = '\0';
+	if (!is_ours(name))
+		return 0;
+	if (f->expands && (p = strstr(value, "${")) != NULL && strchr(p, '}') != NULL)
+		return err_set(e, ERR_CONFIG, NULL,
+		    "%s (%s line %u): ${...} is not expanded; write the value out", name, f->what,
+		    n);
+	return keep(f, name, value, n, e);
+}
+
+/* Everything in it may be a secret. */
+static int
+parse(struct file *f, struct buf *text, struct err *e)
+{
+	char *line, *next;
+	unsigned n;
+	int rc = 0;
+
+	if (text->len == 0)
+		return 0;
+	if (memchr(text->data, '\0', text->len) != NULL)
+		return err_set(
+		    e, ERR_CONFIG, NULL, "%s: not a text file, it holds NUL bytes", f->what);
+	line = text->data;
+	if (strncmp(line, "\xef\xbb\xbf", 3) == 0)
+		line += 3;
+	for (n = 1; line != NULL && rc == 0; n++, line = next) {
+		if ((next = strchr(line, '\n')) != NULL)
+			*next++ = '\0';
+		rc = parse_line(f, line, n, e);
 	}
+	return rc;
+}
+
+static void
+wipe_text(struct buf *text)
+{
+	if (text->data != NULL)
+		explicit_bzero(text->data, text->cap);
+	buf_free(text);
+}
+
+/* An open file, of which *st is told. */
+static int
+read_open(int fd, struct buf *text, struct stat *st, struct err *e)
+{
+	ssize_t n;
+
+	if (fstat(fd, st) == -1)
+		return err_sys(e, "fstat");
+	if (buf_room(text, FILE_MAX + 1, e) == -1 ||
+	    (n = io_pread(fd, text->data, FILE_MAX + 1, 0, e)) == -1)
+		return -1;
+	text->len = (size_t)n;
+	text->data[n] = '\0';
+	return n <= FILE_MAX ? 0 : err_item(e, P_TOO_LARGE, "is larger than %d bytes", FILE_MAX);
+}
+
+static int
+read_dotenv(int rootfd, struct file *f, struct err *e)
+{
+	struct buf text = {0};
+	struct stat st;
+	int fd = io_open(rootfd, DOTENV, e), rc = -1;
+
+	*f = (struct file){.what = DOTENV, .expands = true};
+	/* A link to nowhere is not absence: the settings that it meant would be lost. */
+	if (fd == -1 && e->class == ERR_ITEM && e->code != NULL &&
+	    strcmp(e->code, P_MISSING) == 0 &&
+	    fstatat(rootfd, DOTENV, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return 0;
+	if (fd != -1 && read_open(fd, &text, &st, e) == 0) {
+		f->readable = (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
+		rc = parse(f, &text, e);
+	}
+	if (fd != -1)
+		close(fd);
+	wipe_text(&text);
+	if (rc == -1 && e->class == ERR_ITEM) {
+		e->class = ERR_CONFIG;
+		e->code = NULL;
+		err_prefix(e, DOTENV " must be a readable file of at most %d bytes", FILE_MAX);
+	}
+	return rc;
+}
+
+/* The link of the root's name is followed; what is behind it counts. */
+static int
+check_private(const struct stat *st, struct err *e)
+{
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return err_set(e, ERR_CONFIG, NULL,
+		    "it is of another user (%ld): what that one writes into it would be believed; "
+		    "chown it",
+		    (long)st->st_uid);
+	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return err_set(e, ERR_CONFIG, NULL,
+		    "others than its owner may use it (mode %03o): chmod 600 it, and change the "
+		    "secrets if others have read them",
+		    (unsigned)st->st_mode & 0777);
 	return 0;
 }
 
 static int
-dotenv_read(int rootfd, struct dotenv *d, struct err *e)
+refuse_circle(const struct file *f, struct err *e)
 {
-	struct stat st;
-	char *line, *next;
-	unsigned n;
+	static const enum config_key before[] = {CONFIG_ENVIRONMENT, CONFIG_SECRETS_FILE};
+	const struct setting *s;
 
-	if (io_read_file(rootfd, DOTENV, DOTENV_MAX, &d->text, e) == -1) {
-		if (e->class != ERR_ITEM)
-			return -1;
-		/* A link to nowhere is not absence: the settings that it meant would be lost. */
-		if (e->code != NULL && strcmp(e->code, P_MISSING) == 0 &&
-		    fstatat(rootfd, DOTENV, &st, AT_SYMLINK_NOFOLLOW) == -1)
-			return 0;
+	for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+		if ((s = find(f, keys[before[i]].name)) != NULL)
+			return err_set(e, ERR_CONFIG, NULL,
+			    "%s (%s): it must be known before this file is read; set it in the "
+			    "environment or in " DOTENV,
+			    s->name, s->origin);
+	return 0;
+}
+
+static int
+read_secrets(int rootfd, const struct config *c, struct file *f, struct err *e)
+{
+	const struct value *v = &c->values[CONFIG_SECRETS_FILE];
+	struct buf text = {0};
+	struct stat st;
+	int fd, rc = -1;
+
+	*f = (struct file){.what = "secrets file"};
+	if (v->text[0] == '\0')
+		return 0;
+	if ((fd = io_open(rootfd, v->text, e)) != -1 && fstat(fd, &st) == -1)
+		err_sys(e, "fstat");
+	else if (fd != -1 && check_private(&st, e) == 0 && read_open(fd, &text, &st, e) == 0 &&
+		 parse(f, &text, e) == 0)
+		rc = refuse_circle(f, e);
+	if (fd != -1)
+		close(fd);
+	wipe_text(&text);
+	if (rc == -1 && e->class == ERR_ITEM) {
 		e->class = ERR_CONFIG;
 		e->code = NULL;
-		return err_prefix(
-		    e, DOTENV " must be a readable file of at most %d bytes", DOTENV_MAX);
 	}
-	if (d->text.len == 0)
-		return 0;
-	if (memchr(d->text.data, '\0', d->text.len) != NULL)
-		return err_set(e, ERR_CONFIG, NULL, DOTENV ": not a text file, it holds NUL bytes");
-	line = d->text.data;
-	if (strncmp(line, "\xef\xbb\xbf", 3) == 0)
-		line += 3;
-	for (n = 1; line != NULL; n++, line = next) {
-		if ((next = strchr(line, '\n')) != NULL)
-			*next++ = '\0';
-		if (dotenv_line(d, line, n, e) == -1)
-			return -1;
-	}
-	return 0;
+	return rc == 0 ? 0
+		       : err_prefix(
+			     e, "%s (%s): %s", keys[CONFIG_SECRETS_FILE].name, v->origin, v->text);
 }
 
 /* The text that is in effect, and its origin. Empty is unset, but not on the command line. */
 static const char *
-effective(struct config *c, enum config_key k, const char *option, const struct dotenv *d)
+effective(struct config *c, enum config_key k, const char *option)
 {
 	const struct key *key = &keys[k];
 	char *origin = c->values[k].origin;
 	size_t size = sizeof c->values[k].origin;
-	const char *text;
+	const char *text, *where;
 	int64_t profile;
 
 	if (option != NULL) {
@@ -409,8 +626,8 @@ effective(struct config *c, enum config_key k, const char *option, const struct 
 		snprintf(origin, size, "environment variable %s", key->name);
 		return text;
 	}
-	if ((text = d->values[k].text) != NULL && *text != '\0') {
-		snprintf(origin, size, DOTENV " line %u", d->values[k].line);
+	if ((text = config_lookup(c, key->name, &where)) != NULL) {
+		snprintf(origin, size, "%s", where);
 		return text;
 	}
 	if (key->fixed != NULL) {
@@ -425,28 +642,28 @@ effective(struct config *c, enum config_key k, const char *option, const struct 
 struct config *
 config_load(int rootfd, const char *environment, struct err *e)
 {
-	struct dotenv d = {0};
-	struct config *c;
-	const char *text;
-	int rc = -1;
+	/* The environment decides the defaults of all, the secrets file gives values of others. */
+	static const enum config_key first[] = {CONFIG_ENVIRONMENT, CONFIG_SECRETS_FILE};
+	struct config *c = mem_new(1, sizeof *c, e);
 
-	if ((c = mem_new(1, sizeof *c, e)) == NULL)
+	if (c == NULL)
 		return NULL;
-	if (dotenv_read(rootfd, &d, e) == -1)
-		goto out;
-	for (int k = 0; k < CONFIG_KEYS; k++) {
-		text = effective(c, k, k == CONFIG_ENVIRONMENT ? environment : NULL, &d);
-		if (accept(c, k, text, e) == -1)
-			goto out;
-	}
-	rc = 0;
-out:
-	buf_free(&d.text);
-	if (rc == -1) {
-		config_free(c);
-		return NULL;
-	}
+	if (read_dotenv(rootfd, &c->files[FILE_DOTENV], e) == -1)
+		goto fail;
+	for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
+		if (accept(c, first[i],
+			effective(c, first[i], first[i] == CONFIG_ENVIRONMENT ? environment : NULL),
+			e) == -1)
+			goto fail;
+	if (read_secrets(rootfd, c, &c->files[FILE_SECRETS], e) == -1)
+		goto fail;
+	for (int k = 0; k < CONFIG_KEYS; k++)
+		if (c->values[k].text == NULL && accept(c, k, effective(c, k, NULL), e) == -1)
+			goto fail;
 	return c;
+fail:
+	config_free(c);
+	return NULL;
 }
 
 void
@@ -455,8 +672,46 @@ config_free(struct config *c)
 	if (c == NULL)
 		return;
 	for (int k = 0; k < CONFIG_KEYS; k++)
-		free(c->values[k].text);
+		wipe(c->values[k].text);
+	for (int i = 0; i < FILES; i++) {
+		struct file *f = &c->files[i];
+
+		for (size_t s = 0; s < f->n; s++) {
+			free(f->settings[s].name);
+			wipe(f->settings[s].value);
+		}
+		free(f->settings);
+	}
 	free(c);
+}
+
+const char *
+config_lookup(const struct config *c, const char *name, const char **origin)
+{
+	const char *text = getenv(name), *where = "environment";
+	const struct setting *s;
+
+	if (!is_ours(name))
+		return NULL;
+	if (text != NULL && *text == '\0')
+		text = NULL;
+	for (int i = 0; i < FILES && text == NULL; i++)
+		if ((s = find(&c->files[i], name)) != NULL && s->value[0] != '\0') {
+			text = s->value;
+			where = s->origin;
+		}
+	if (origin != NULL)
+		*origin = text != NULL ? where : NULL;
+	return text;
+}
+
+bool
+config_is_exposed(const struct config *c, const char *name)
+{
+	const struct file *f = &c->files[FILE_DOTENV];
+	const struct setting *s = find(f, name);
+
+	return f->readable && s != NULL && config_lookup(c, name, NULL) == s->value;
 }
 
 const char *
@@ -489,10 +744,19 @@ config_name(enum config_key k)
 	return keys[k].name;
 }
 
+/* scheme://user:password@host */
+static bool
+has_user(const char *text)
+{
+	const char *host = strstr(text, "://");
+
+	return host != NULL && memchr(host + 3, '@', strcspn(host + 3, "/?#")) != NULL;
+}
+
 const char *
 config_text(const struct config *c, enum config_key k)
 {
-	if (keys[k].secret)
+	if (keys[k].secret || has_user(config_str(c, k)))
 		return config_is_set(c, k) ? "set" : "unset";
 	return config_str(c, k);
 }

@@ -1,15 +1,19 @@
 /*
  * config: every setting, its value and where the value comes from.
  *
- * Precedence: option, environment variable, ROOT/.env, the environment's profile (development,
- * testing, production; unset means production). A bad value is an error of class ERR_CONFIG that
- * names the key, its source and what is allowed; all values are checked when the configuration is
- * loaded. Keys that are not known are ignored. Values of secrets are kept but never printed:
- * config_origin and config_text show them as "set".
+ * Precedence: option, environment variable, the file REC_SECRETS_FILE, ROOT/.env, the environment's
+ * profile (development, testing, production; unset means production). A bad value is an error of
+ * class ERR_CONFIG that names the key, its source and what is allowed; all values are checked when
+ * the configuration is loaded. Keys that are not known are ignored. Values of secrets are kept but
+ * never printed: config_origin and config_text show them as "set".
  *
  * .env: KEY=VALUE lines, "export " before a key, # comments (whole lines, or after white space
  * behind an unquoted value), '…' and "…" around a value, CRLF and a BOM are tolerated. At most 1
  * MiB; a line that is none of these is an error that names its number.
+ *
+ * REC_SECRETS_FILE (relative to the root) has the same lines, but ${…} is taken as it stands there.
+ * It must be a regular file of this user or root that nobody else may read or write, and says
+ * neither APP_ENVIRONMENT nor REC_SECRETS_FILE.
  */
 #ifndef REC_CONFIG_H
 #define REC_CONFIG_H
@@ -45,6 +49,30 @@ enum config_key {
 	CONFIG_GOOGLE_CLIENT_SECRET,
 	CONFIG_GOOGLE_PROJECT_ID, /* not secret */
 	CONFIG_GOOGLE_SCOPES,	  /* GOOGLE_DRIVE_SCOPES; not secret */
+	CONFIG_REMOTE,		  /* REC_REMOTE: URL or name of a remote; "" */
+	CONFIG_SECRETS_FILE,	  /* REC_SECRETS_FILE; "" */
+	CONFIG_TRANSFERS,	  /* REC_TRANSFERS: at once; profile: 4 / 4 / 8 */
+	CONFIG_PART_MB,		  /* REC_PART_MB; 16 */
+	CONFIG_ATTEMPTS,	  /* REC_ATTEMPTS; profile: 5 / 3 / 8 */
+	CONFIG_BREAKER,		  /* REC_BREAKER: failures in a row; 20; 0: any number */
+	CONFIG_STALL_S,		  /* REC_STALL_S; 30 */
+	CONFIG_CONNECT_S,	  /* REC_CONNECT_S; 10 */
+	CONFIG_LIMIT_RATE,	  /* REC_LIMIT_RATE; "" */
+	CONFIG_DELETE_MAX, /* REC_DELETE_MAX; profile: 1000 / 100 / 100; 0: any number, not in
+			      production */
+	CONFIG_DELETE_MAX_PERCENT, /* REC_DELETE_MAX_PERCENT; profile: 50 / 100 / 10 */
+	CONFIG_CA_FILE,		   /* REC_CA_FILE; "" */
+	CONFIG_AWS_ENDPOINT,	   /* AWS_ENDPOINT_URL; "" */
+	CONFIG_AWS_REGION,
+	CONFIG_AWS_DEFAULT_REGION,
+	CONFIG_AWS_ACCESS_KEY_ID, /* secret, as the two below */
+	CONFIG_AWS_SECRET_ACCESS_KEY,
+	CONFIG_AWS_SESSION_TOKEN,
+	CONFIG_S3_VIRTUAL_HOSTS, /* REC_S3_VIRTUAL_HOSTS true|false; false */
+	CONFIG_WEBDAV_USER,	 /* secret, as the one below */
+	CONFIG_WEBDAV_PASSWORD,
+	CONFIG_GOOGLE_ENDPOINT,	     /* REC_GOOGLE_ENDPOINT; "" */
+	CONFIG_GOOGLE_REFRESH_TOKEN, /* REC_GOOGLE_REFRESH_TOKEN; secret */
 	CONFIG_KEYS
 };
 
@@ -63,11 +91,21 @@ int64_t config_int(const struct config *c, enum config_key k);
 bool config_bool(const struct config *c, enum config_key k);
 bool config_is_set(const struct config *c, enum config_key k);
 
-/* For printing: the key's name; its value, or for a secret "set" / "unset"; "option -E",
- * "environment variable NAME", ".env line N", "profile production" or "default". Borrowed. */
+/* For printing: the key's name; its value, or for a secret (also a URL with a user in it) "set" /
+ * "unset"; "option -E", "environment variable NAME", "secrets file line N", ".env line N", "profile
+ * production" or "default". Borrowed. */
 const char *config_name(enum config_key k);
 const char *config_text(const struct config *c, enum config_key k);
 const char *config_origin(const struct config *c, enum config_key k);
+
+/*
+ * A key above or any that begins with REC_REMOTE_, as it is written in the first of environment,
+ * secrets file and .env that has it: not checked, NULL when unset or empty. Borrowed. *origin (or
+ * NULL: not asked for) as config_origin, but "environment".
+ */
+const char *config_lookup(const struct config *c, const char *name, const char **origin);
+/* Whether config_lookup takes it from a .env that others than its owner may read. */
+bool config_is_exposed(const struct config *c, const char *name);
 
 /* Path of the database file: relative to the root, or absolute. Borrowed. */
 const char *config_database(const struct config *c);

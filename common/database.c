@@ -462,6 +462,10 @@ misses_table(struct catalogue *c, const char **name, struct err *e)
 	    {2, "rec_fixity", "recording_id"},
 	    {2, "rec_fixity_pass", "id"},
 	    {3, "rec_provenance", "recording_id"},
+	    {4, "rec_remotes", "id"},
+	    {4, "rec_objects", "remote_id"},
+	    {4, "rec_uploads", "remote_id"},
+	    {4, "rec_parts", "upload_id"},
 	};
 	int there;
 

@@ -26,15 +26,22 @@ make_library(void)
 	library = OSSL_LIB_CTX_new();
 }
 
+/* NULL when there is no memory. */
+static OSSL_LIB_CTX *
+own_library(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_library);
+	return library;
+}
+
 static EVP_MD_CTX *
 digest(const char *name)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	EVP_MD *md;
+	EVP_MD *md = own_library() == NULL ? NULL : EVP_MD_fetch(library, name, NULL);
 
-	pthread_once(&once, make_library);
-	md = library == NULL ? NULL : EVP_MD_fetch(library, name, NULL);
 	if (c != NULL && (md == NULL || EVP_DigestInit_ex(c, md, NULL) != 1)) {
 		EVP_MD_CTX_free(c);
 		c = NULL;
@@ -167,6 +174,46 @@ hash_unhex(const char *hex, size_t hex_len, unsigned char *out)
 		out[i / 2] = (unsigned char)(hi << 4 | lo);
 	}
 	return 0;
+}
+
+int
+hash_hmac_sha256(const void *key, size_t key_len, const void *p, size_t len,
+    unsigned char out[HASH_SHA256_BYTES], struct err *e)
+{
+	size_t n = 0;
+
+	if (own_library() == NULL ||
+	    EVP_Q_mac(library, "HMAC", NULL, "SHA256", NULL, key, key_len, p, len, out,
+		HASH_SHA256_BYTES, &n) == NULL ||
+	    n != HASH_SHA256_BYTES)
+		return err_nomem(e);
+	return 0;
+}
+
+void
+hash_base64(const void *p, size_t len, char *out)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *b = p;
+
+	for (size_t i = 0; i < len; i += 3, out += 4) {
+		unsigned v = (unsigned)b[i] << 16;
+
+		if (i + 1 < len)
+			v |= (unsigned)b[i + 1] << 8;
+		if (i + 2 < len)
+			v |= b[i + 2];
+		out[0] = digits[v >> 18];
+		out[1] = digits[v >> 12 & 63];
+		out[2] = '=';
+		out[3] = '=';
+		if (i + 1 < len)
+			out[2] = digits[v >> 6 & 63];
+		if (i + 2 < len)
+			out[3] = digits[v & 63];
+	}
+	*out = '\0';
 }
 
 int

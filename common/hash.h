@@ -45,6 +45,13 @@ void hash_hex(const void *p, size_t len, char *out);
  */
 int hash_unhex(const char *hex, size_t hex_len, unsigned char *out);
 
+/* HMAC (RFC 2104) with SHA-256. ERR_SYSTEM when there is no memory. */
+#define HASH_SHA256_BYTES 32
+int hash_hmac_sha256(const void *key, size_t key_len, const void *p, size_t len,
+    unsigned char out[HASH_SHA256_BYTES], struct err *e);
+/* Base64 (RFC 4648, with padding) of len bytes; out holds 4 * ((len + 2) / 3) + 1. */
+void hash_base64(const void *p, size_t len, char *out);
+
 /* Random bytes of the kernel. */
 int hash_random(void *p, size_t len, struct err *e);
 

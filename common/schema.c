@@ -105,7 +105,7 @@ static int
 add_toolkit(struct catalogue *c, struct err *e)
 {
 	static const char *const migrations[CATALOGUE_VERSION] = {
-	    sql_migration_1, sql_migration_2, sql_migration_3};
+	    sql_migration_1, sql_migration_2, sql_migration_3, sql_migration_4};
 
 	for (int v = catalogue_shape(c)->toolkit_version; v < CATALOGUE_VERSION; v++)
 		if (catalogue_exec(c, migrations[v], e) == -1)

@@ -1,4 +1,4 @@
-# bash completion for rec-meta, rec-migrate, rec-health, rec-capture and rec-trim. Source it, or install it as
+# bash completion for rec-meta, rec-migrate, rec-health, rec-capture, rec-trim and rec-sync. Source it, or install it as
 # share/bash-completion/completions/rec-meta with links of the other names to it.
 #
 # Commands and options come from the tool's own -h, so that they never lag behind it.
@@ -43,7 +43,7 @@ _rectools_archive_args()
 				i=$((i + 1))
 			fi
 			i=$((i + 1))
-			printf '%s\0' "${COMP_WORDS[i]/#\~\//$HOME/}"
+			printf '%s\0' "${COMP_WORDS[i]/#\~\//${HOME-}/}"
 			;;
 		-C?*|-E?*)
 			printf '%s\0' "${COMP_WORDS[i]}"
@@ -60,6 +60,19 @@ _rectools_runs()
 	mapfile -d '' -t args < <(_rectools_archive_args)
 	"$1" "${args[@]}" runs -o json 2>/dev/null | grep "\"kind\":\"${2:-}" |
 	    sed -n '/"state":"rolled_back"/d; s/^{"run":"\([^"]*\)".*/\1/p'
+}
+
+# The upload jobs that can be put back (retry) or cancelled. $1 is rec-sync, $2 retry or cancel.
+_rectools_jobs()
+{
+	local args=() not='running'
+
+	if [ "$2" = cancel ]; then
+		not='succeeded\|cancelled'
+	fi
+	mapfile -d '' -t args < <(_rectools_archive_args)
+	"$1" "${args[@]}" jobs -o json 2>/dev/null | grep -v "\"status\":\"\($not\)\"" |
+	    sed -n 's/^{"job":"\([^"\\]*\)".*/\1/p'
 }
 
 _rectools_reply()
@@ -110,7 +123,8 @@ _rectools()
 		case $value in
 		-C|-E|-j|-o|--root|--env|--jobs|--output|--progress|--shard|--title|--where|--sort|--limit|--metrics|\
 		--html|--only|--skip|--fixity|--max-time|--max-bytes|-d|-f|-r|-c|-b|-t|--device|--format|--rate|--channels|\
-		--bits|--time|--until|--split-time|--split-size|--split-at|--threshold|--hysteresis|--pre-roll|--hang|--raw)
+		--bits|--time|--until|--split-time|--split-size|--split-at|--threshold|--hysteresis|--pre-roll|--hang|--raw|\
+		--remote|--transfers|--limit-rate)
 			# Its argument is no command.
 			if [ "${COMP_WORDS[i + 1]}" = = ]; then
 				i=$((i + 1))
@@ -156,6 +170,13 @@ _rectools()
 	-f|--format) _rectools_reply 'wav w64 flac ogg opus' "$cur"; return ;;
 	-b|--bits) _rectools_reply '16 24 32 f32' "$cur"; return ;;
 	-r|--rate) _rectools_reply '8000 16000 22050 32000 44100 48000 88200 96000 192000' "$cur"; return ;;
+	--remote)
+		_rectools_reply 's3:// webdav:// webdavs:// gdrive: file:///' "$cur"
+		compopt -o nospace 2>/dev/null
+		return
+		;;
+	--transfers) return ;;
+	--limit-rate) _rectools_reply '512K 1M 10M off' "$cur"; return ;;
 	--raw) _rectools_reply 's16le s16be s24le s24be s32le s32be f32le f32be u8' "$cur"; return ;;
 	--fixity)
 		_rectools_reply 'none all sample= oldest=' "$cur"
@@ -213,6 +234,19 @@ _rectools()
 		_rectools_reply 'title= status= tags= tags.' "$cur"
 		compopt -o nospace 2>/dev/null
 		;;
+	rec-sync:jobs)
+		# The word behind jobs, then the ids.
+		case " ${COMP_WORDS[*]:0:COMP_CWORD} " in
+		*' jobs retry '*) _rectools_reply "$(_rectools_jobs "$tool" retry)" "$cur" ;;
+		*' jobs cancel '*) _rectools_reply "$(_rectools_jobs "$tool" cancel)" "$cur" ;;
+		*' jobs list '*) ;;
+		*) _rectools_reply 'list retry cancel' "$cur" ;;
+		esac
+		;;
+	rec-sync:plan|rec-sync:push|rec-sync:pull|rec-sync:verify)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
 	rec-migrate:rollback)
 		_rectools_reply "$(_rectools_runs "$tool")" "$cur"
 		;;
@@ -231,4 +265,4 @@ _rectools()
 	esac
 }
 
-complete -F _rectools rec-meta rec-migrate rec-health rec-capture rec-trim
+complete -F _rectools rec-meta rec-migrate rec-health rec-capture rec-trim rec-sync

@@ -76,7 +76,7 @@ SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name GLOB 'rec_*' O
 
 -- name: count_toolkit
 SELECT (SELECT count(*) FROM main.rec_measurements) + (SELECT count(*) FROM main.rec_tags)
-	+ (SELECT count(*) FROM main.rec_volumes) + (SELECT count(*) FROM rec_p)
+	+ (SELECT count(*) FROM main.rec_volumes) + (SELECT count(*) FROM rec_p) + (SELECT count(*) FROM rec_u)
 
 -- name: next_id
 SELECT coalesce(max(id), 0) + 1 FROM main.recordings

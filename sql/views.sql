@@ -39,6 +39,13 @@ CREATE TEMP VIEW rec_p AS SELECT * FROM main.rec_provenance;
 CREATE TEMP VIEW rec_p AS SELECT NULL AS recording_id, NULL AS stored_filename, NULL AS tool, NULL AS started_at,
 	NULL AS details WHERE 0;
 
+-- What catalogue_count_toolkit counts beside observations.
+-- name: view_sync_present
+CREATE TEMP VIEW rec_u AS SELECT id FROM main.rec_uploads;
+
+-- name: view_sync_absent
+CREATE TEMP VIEW rec_u AS SELECT NULL AS id WHERE 0;
+
 -- Two quoted folder paths (raw, edited) are put in for %1$s and %2$s.
 -- name: view_recording
 CREATE TEMP VIEW recording AS SELECT
@@ -87,6 +94,7 @@ CREATE TEMP VIEW recording AS SELECT
 -- name: drop_views
 DROP VIEW IF EXISTS temp.recording;
 DROP VIEW IF EXISTS temp.rec_said;
+DROP VIEW IF EXISTS temp.rec_u;
 DROP VIEW IF EXISTS temp.rec_p;
 DROP VIEW IF EXISTS temp.rec_f;
 DROP VIEW IF EXISTS temp.rec_m;

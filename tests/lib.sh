@@ -48,7 +48,7 @@ BIN=$(realpath -m -- "${REC_BIN:-$TOP/build/bin}")
 SHIM=$(realpath -m -- "${REC_SHIM:-${BIN%/*}/fault/shim.so}")
 SHARED=$TOP/../shared
 wrap=${REC_WRAP:-}
-for _v in $(compgen -v REC_) $(compgen -v RECORDINGS_) $(compgen -v GOOGLE_) $(compgen -v FAULT_) \
+for _v in $(compgen -v REC_) $(compgen -v RECORDINGS_) $(compgen -v GOOGLE_) $(compgen -v FAULT_) $(compgen -v AWS_) \
     APP_ENVIRONMENT DATABASE_URL AUDIO_SAMPLE_RATE AUDIO_CHANNELS AUDIO_FORMAT LOG_LEVEL \
     CLOUD_FEATURES_ENABLED; do
 	unset "$_v"

@@ -65,6 +65,7 @@ run_page rec-migrate.1 fresh
 run_page rec-meta.1 migrated
 run_page rec-health.1 migrated
 run_page rec-capture.1 migrated
+run_page rec-sync.1 migrated
 run_page rec-lines.5 migrated
 run_page rec-archive.5 migrated
 

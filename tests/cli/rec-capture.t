@@ -231,7 +231,7 @@ file=$(paths)
 run rec-meta -q -C "$root" list --where "id = $(jq .id record)"
 is "the record is that of list" "$(jq -S . record)" "$(jq -S . "$out")"
 run rec-meta -q -C "$root" show "$(jq .id record)"
-is "and of show" "$(jq -S . record)" "$(jq -S 'del(.measured_by_run, .last_seen, .uploads, .last_check, .provenance)' "$out")"
+is "and of show" "$(jq -S . record)" "$(jq -S 'del(.measured_by_run, .last_seen, .uploads, .objects, .last_check, .provenance)' "$out")"
 run rec-meta -q -C "$root" probe "$file"
 is "and of probe" "$(jq -S --slurpfile p "$out" 'with_entries(select(.key as $k | $p[0] | has($k)))' record)" "$(jq -S . "$out")"
 jq_is "bext: the title" .tags.description 'Füchse; "im" Wald'

@@ -98,12 +98,15 @@ is "nothing was made by any of them" "$(cd "$root" && find . | sort | tr '\n' ' 
 keys="APP_ENVIRONMENT DATABASE_URL RECORDINGS_RAW_PATH RECORDINGS_EDITED_PATH REC_TEMP_PATH REC_BACKUP_PATH RECORDINGS_MAX_SIZE_MB
     REC_MIN_FREE_MB REC_DISK_CHECK REC_BACKUP REC_COMPRESSION REC_RETENTION_DAYS REC_DB_TIMEOUT_S REC_DB_RETRIES AUDIO_SAMPLE_RATE
     AUDIO_CHANNELS AUDIO_FORMAT LOG_LEVEL CLOUD_FEATURES_ENABLED GOOGLE_CLIENT_ID GOOGLE_CLIENT_SECRET GOOGLE_PROJECT_ID
-    GOOGLE_DRIVE_SCOPES"
+    GOOGLE_DRIVE_SCOPES REC_REMOTE REC_SECRETS_FILE REC_TRANSFERS REC_PART_MB REC_ATTEMPTS REC_BREAKER REC_STALL_S REC_CONNECT_S
+    REC_LIMIT_RATE REC_DELETE_MAX REC_DELETE_MAX_PERCENT REC_CA_FILE AWS_ENDPOINT_URL AWS_REGION AWS_DEFAULT_REGION AWS_ACCESS_KEY_ID
+    AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN REC_S3_VIRTUAL_HOSTS REC_WEBDAV_USER REC_WEBDAV_PASSWORD REC_GOOGLE_ENDPOINT
+    REC_GOOGLE_REFRESH_TOKEN"
 quiet_ok "config works without an archive" rec-health -C empty config
 is "it has every key once" "$(jq -r .key "$out")" "$(printf '%s\n' $keys)"
 jq_is "each with a value and a source" 'select((.value | type) != "string" or (.source | length) == 0)' ""
 is "the keys are those of the manual" "$(jq -r .key "$out" | sort)" \
-    "$(mandoc -Tascii -O width=1000 "$TOP/man/rec-archive.5" | col -bx | grep -oE '^ +[A-Z]+_[A-Z_]+ ' | tr -d ' ' | sort -u)"
+    "$(mandoc -Tascii -O width=1000 "$TOP/man/rec-archive.5" | col -bx | grep -oE '^ +[A-Z]+_[A-Z0-9_]+ ' | tr -d ' ' | sort -u)"
 is "and nothing is made" "$(ls -A empty)" ""
 # has KEY VALUE SOURCE: of the last run
 has()
@@ -143,7 +146,7 @@ has REC_RETENTION_DAYS 7 "profile testing"
 run env APP_ENVIRONMENT=production rec-health -C empty config
 has APP_ENVIRONMENT production "environment variable APP_ENVIRONMENT"
 run rec-health -C empty config -o table
-is "as a table" "$(head -n 1 "$out" | tr -s ' ') $(wc -l <"$out") $(grep -c hunter "$out")" "KEY VALUE SOURCE 24 0"
+is "as a table" "$(head -n 1 "$out" | tr -s ' ') $(wc -l <"$out") $(grep -c hunter "$out")" "KEY VALUE SOURCE 47 0"
 ok "it names key, value and source" grep -qE '^REC_BACKUP +true +\.env line 4$' "$out"
 run rec-health -C empty config -o path
 is "a setting has no path" "$st $(wc -c <"$out")" "0 0"

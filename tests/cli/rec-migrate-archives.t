@@ -198,17 +198,19 @@ one_archive()
 	same_catalogue "$shape: with the same result" "$root"
 
 	# ---- older versions of the toolkit's tables
-	for version in 1 2; do
-		sql "$db" "DROP TABLE rec_provenance; DELETE FROM rec_schema WHERE version > $version"
-		[ $version = 2 ] || sql "$db" "DROP TABLE rec_fixity; DROP TABLE rec_fixity_pass"
+	for version in 1 2 3; do
+		sql "$db" "DROP TABLE rec_parts; DROP TABLE rec_uploads; DROP TABLE rec_objects; DROP TABLE rec_remotes; DELETE FROM rec_schema WHERE version > $version"
+		[ $version = 3 ] || sql "$db" "DROP TABLE rec_provenance"
+		[ $version != 1 ] || sql "$db" "DROP TABLE rec_fixity; DROP TABLE rec_fixity_pass"
 		is "$shape: version $version is read as it is" "$(rec-meta -q -C "$root" list | jq -c '[has("started_at"), .started_at]' | sort -u)" '[true,null]'
 		run rec-meta -q -C "$root" set 1 title=Later
 		status "$shape: the next run brings version $version up to date" 0
-		is "$shape: with every table" "$(sql "$db" "SELECT max(version), (SELECT count(*) FROM rec_provenance), (SELECT count(*) FROM rec_fixity) FROM rec_schema")" "3|0|0"
+		is "$shape: with every table" "$(sql "$db" "SELECT max(version), (SELECT count(*) FROM rec_provenance), (SELECT count(*) FROM rec_fixity),
+			(SELECT count(*) FROM rec_remotes, rec_objects, rec_uploads, rec_parts) FROM rec_schema")" "4|0|0|0"
 		rec-migrate -q -C "$root" rollback >/dev/null
 		same_catalogue "$shape: taken back, it is as version $version with the new tables" "$root"
 	done
-	sql "$db" "DROP TABLE rec_provenance; DELETE FROM rec_schema WHERE version > 2"
+	sql "$db" "DROP TABLE rec_parts; DROP TABLE rec_uploads; DROP TABLE rec_objects; DROP TABLE rec_remotes; DROP TABLE rec_provenance; DELETE FROM rec_schema WHERE version > 2"
 	rec-meta -q -C "$root" set 1 title=Later >/dev/null
 	for i in 1 2; do
 		rec-migrate -q -C "$root" rollback >/dev/null

@@ -411,7 +411,7 @@ future=$(sql "$db" .dump)
 for command in status plan apply verify rollback runs; do
 	run rec-migrate -C "$root" $command
 	status "a newer catalogue: $command refuses" 3
-	stderr_has "a newer catalogue: $command says which versions" 'version 99.*knows 3'
+	stderr_has "a newer catalogue: $command says which versions" 'version 99.*knows 4'
 done
 run rec-meta -C "$root" list
 status "a newer catalogue: list refuses" 3

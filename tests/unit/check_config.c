@@ -33,6 +33,8 @@ static void
 teardown(void)
 {
 	config_free(c);
+	unlinkat(rootfd, "secrets", 0);
+	unlinkat(rootfd, "link", 0);
 	if (unlinkat(rootfd, ".env", 0) == -1)
 		unlinkat(rootfd, ".env", AT_REMOVEDIR);
 	close(rootfd);
@@ -344,6 +346,13 @@ START_TEST(a_bad_number_is_named_with_its_key_its_source_and_its_bounds)
 	    {"REC_DB_RETRIES", "0 to 100"},
 	    {"AUDIO_SAMPLE_RATE", "1 to 768000"},
 	    {"AUDIO_CHANNELS", "1 to 64"},
+	    {"REC_TRANSFERS", "1 to 64"},
+	    {"REC_ATTEMPTS", "1 to 100"},
+	    {"REC_BREAKER", "0 to 10000"},
+	    {"REC_STALL_S", "1 to 3600"},
+	    {"REC_CONNECT_S", "1 to 600"},
+	    {"REC_DELETE_MAX", "1 to 1000000000 in production"},
+	    {"REC_DELETE_MAX_PERCENT", "1 to 100"},
 	};
 	static const char *const bad[] = {"-1", "1.5", "1e3", "0x10", "12 ", " 12", "1_000", "ten",
 	    "1000000001", "99999999999999999999999", "\xff", "--1", "nan"};
@@ -547,6 +556,130 @@ START_TEST(every_key_has_a_name_and_an_origin)
 }
 END_TEST
 
+/* ---- the file of secrets ---- */
+
+static void
+secrets(const char *text, mode_t mode)
+{
+	int fd;
+
+	unlinkat(rootfd, "secrets", 0);
+	fd = openat(rootfd, "secrets", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	ck_assert_int_eq(fchmod(fd, mode), 0);
+	close(fd);
+	setenv("REC_SECRETS_FILE", "secrets", 1);
+}
+
+START_TEST(the_file_of_secrets_stands_between_the_environment_and_env)
+{
+	const char *origin;
+
+	dotenv("AUDIO_CHANNELS=1\nAWS_SECRET_ACCESS_KEY=three\nREC_REMOTE_X_PASSWORD=three\n");
+	secrets("# mine\nexport AUDIO_CHANNELS=2\nAWS_SECRET_ACCESS_KEY='two ${HOME}'\n"
+		"REC_REMOTE_X_PASSWORD=two\nUNKNOWN=x\n",
+	    0600);
+	load();
+	ck_assert_int_eq(config_int(c, CONFIG_CHANNELS), 2);
+	ck_assert_str_eq(config_origin(c, CONFIG_CHANNELS), "secrets file line 2");
+	ck_assert_str_eq(config_str(c, CONFIG_AWS_SECRET_ACCESS_KEY), "two ${HOME}");
+	ck_assert_str_eq(config_text(c, CONFIG_AWS_SECRET_ACCESS_KEY), "set");
+	ck_assert_str_eq(config_lookup(c, "REC_REMOTE_X_PASSWORD", &origin), "two");
+	ck_assert_str_eq(origin, "secrets file line 4");
+	setenv("REC_REMOTE_X_PASSWORD", "one", 1);
+	ck_assert_str_eq(config_lookup(c, "REC_REMOTE_X_PASSWORD", &origin), "one");
+	ck_assert_str_eq(origin, "environment");
+	unsetenv("REC_REMOTE_X_PASSWORD");
+	/* Nothing but ours is kept. */
+	ck_assert_ptr_null(config_lookup(c, "UNKNOWN", &origin));
+	ck_assert_ptr_null(config_lookup(c, "PATH", NULL));
+	unsetenv("REC_SECRETS_FILE");
+	load();
+	ck_assert_str_eq(config_lookup(c, "REC_REMOTE_X_PASSWORD", &origin), "three");
+	ck_assert_str_eq(origin, ".env line 3");
+	ck_assert_int_eq(config_int(c, CONFIG_CHANNELS), 1);
+}
+END_TEST
+
+START_TEST(a_file_of_secrets_that_others_may_use_is_refused_everywhere)
+{
+	static const mode_t modes[] = {0640, 0604, 0620, 0602, 0610, 0601, 0644};
+
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+		secrets("AWS_SESSION_TOKEN=" SECRET "\n", modes[i]);
+		setenv("APP_ENVIRONMENT", i % 2 == 0 ? "development" : "production", 1);
+		refused("REC_SECRETS_FILE", "chmod 600", "secrets");
+		ck_assert_ptr_null(strstr(e.text, "hunter"));
+	}
+	/* A link is as open as what it leads to. */
+	ck_assert_int_eq(symlinkat("secrets", rootfd, "link"), 0);
+	setenv("REC_SECRETS_FILE", "link", 1);
+	refused("REC_SECRETS_FILE", "chmod 600", "");
+	secrets("AUDIO_CHANNELS=3\n", 0400);
+	setenv("REC_SECRETS_FILE", "link", 1);
+	load();
+	ck_assert_int_eq(config_int(c, CONFIG_CHANNELS), 3);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(fchownat(rootfd, "secrets", 12345, -1, 0), 0);
+		refused("REC_SECRETS_FILE", "another user", "");
+	}
+}
+END_TEST
+
+START_TEST(a_file_of_secrets_that_is_none_is_refused)
+{
+	setenv("REC_SECRETS_FILE", "nowhere", 1);
+	refused("REC_SECRETS_FILE", "nowhere", "No such file");
+	setenv("REC_SECRETS_FILE", ".", 1);
+	refused("REC_SECRETS_FILE", "folder", "");
+	setenv("REC_SECRETS_FILE", "/dev/null", 1);
+	refused("REC_SECRETS_FILE", "regular", "");
+	secrets("AWS_SESSION_TOKEN " SECRET "\n", 0600);
+	refused("REC_SECRETS_FILE", "line 1", "KEY=VALUE");
+	ck_assert_ptr_null(strstr(e.text, "hunter"));
+	secrets("AWS_SESSION_TOKEN=" SECRET "\001\n", 0600);
+	refused("AWS_SESSION_TOKEN", "secrets file line 1", "");
+	ck_assert_ptr_null(strstr(e.text, "hunter"));
+	secrets("\nAPP_ENVIRONMENT=development\n", 0600);
+	refused("APP_ENVIRONMENT", "secrets file line 2", "");
+	secrets("REC_SECRETS_FILE=other\n", 0600);
+	refused("REC_SECRETS_FILE", "secrets file line 1", "");
+}
+END_TEST
+
+START_TEST(an_env_file_that_others_may_read_exposes_what_is_taken_from_it)
+{
+	dotenv("REC_REMOTE_X_PASSWORD=x\n");
+	ck_assert_int_eq(fchmodat(rootfd, ".env", 0640, 0), 0);
+	load();
+	ck_assert(config_is_exposed(c, "REC_REMOTE_X_PASSWORD"));
+	ck_assert(!config_is_exposed(c, "REC_REMOTE_Y_PASSWORD"));
+	setenv("REC_REMOTE_X_PASSWORD", "y", 1);
+	ck_assert(!config_is_exposed(c, "REC_REMOTE_X_PASSWORD"));
+	unsetenv("REC_REMOTE_X_PASSWORD");
+	ck_assert_int_eq(fchmodat(rootfd, ".env", 0600, 0), 0);
+	load();
+	ck_assert(!config_is_exposed(c, "REC_REMOTE_X_PASSWORD"));
+}
+END_TEST
+
+START_TEST(no_limit_to_deleting_is_refused_in_production_alone)
+{
+	dotenv("REC_DELETE_MAX=0\n");
+	refused("REC_DELETE_MAX", ".env line 1", "1 to 1000000000 in production");
+	load_as("development");
+	ck_assert_int_eq(config_int(c, CONFIG_DELETE_MAX), 0);
+	load_as("testing");
+	ck_assert_int_eq(config_int(c, CONFIG_DELETE_MAX), 0);
+	dotenv("");
+	load();
+	ck_assert_int_eq(config_int(c, CONFIG_DELETE_MAX), 100);
+	ck_assert_int_eq(config_int(c, CONFIG_DELETE_MAX_PERCENT), 10);
+	ck_assert_int_eq(config_int(c, CONFIG_TRANSFERS), 8);
+	ck_assert_int_eq(config_int(c, CONFIG_PART_MB), 16);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -570,7 +703,7 @@ main(void)
 	tcase_add_test(t, an_expansion_in_a_key_of_ours_is_refused_rather_than_taken_literally);
 	tcase_add_test(t, an_env_file_that_is_no_text_file_is_an_error);
 	tcase_add_test(t, an_env_file_may_be_empty_and_up_to_a_mebibyte);
-	tcase_add_loop_test(t, a_bad_number_is_named_with_its_key_its_source_and_its_bounds, 0, 7);
+	tcase_add_loop_test(t, a_bad_number_is_named_with_its_key_its_source_and_its_bounds, 0, 14);
 	tcase_add_test(t, numbers_are_accepted_up_to_their_bounds_and_shown_in_plain_decimal);
 	tcase_add_test(t, booleans_are_read_as_python_applications_write_them);
 	tcase_add_test(t, a_level_or_format_is_one_of_a_list_in_any_case);
@@ -584,6 +717,11 @@ main(void)
 	tcase_add_test(t, a_bad_secret_is_refused_without_its_value);
 	tcase_add_test(t, a_bad_value_in_an_error_is_short_and_harmless);
 	tcase_add_test(t, every_key_has_a_name_and_an_origin);
+	tcase_add_test(t, the_file_of_secrets_stands_between_the_environment_and_env);
+	tcase_add_test(t, a_file_of_secrets_that_others_may_use_is_refused_everywhere);
+	tcase_add_test(t, a_file_of_secrets_that_is_none_is_refused);
+	tcase_add_test(t, an_env_file_that_others_may_read_exposes_what_is_taken_from_it);
+	tcase_add_test(t, no_limit_to_deleting_is_refused_in_production_alone);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

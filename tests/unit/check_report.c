@@ -457,6 +457,7 @@ make_full_archive(void)
 	run_sql(sql_migration_1);
 	run_sql(sql_migration_2);
 	run_sql(sql_migration_3);
+	run_sql(sql_migration_4);
 	run_sql(rows);
 }
 

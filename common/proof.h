@@ -1,0 +1,43 @@
+/*
+ * proof: whether an object at the remote holds the bytes that it should.
+ *
+ * By the remote's own hash (sha256, md5, or the tag that an upload in parts gets), else by reading
+ * the object back. The local file may be read for it once (MD5), the catalogue's SHA-256 is
+ * compared on the way.
+ */
+#ifndef REC_PROOF_H
+#define REC_PROOF_H
+
+#include <stdbool.h>
+
+#include "sync.h"
+
+/* What is known of the bytes that should be there. */
+struct digest {
+	int64_t size_bytes;
+	char sha256[HASH_SHA256_HEX]; /* always */
+	char md5[HASH_MD5_HEX];	      /* "" when not known */
+	int64_t part_bytes;	      /* 0: no parts */
+	unsigned n_parts;
+	unsigned char (*parts)[16]; /* MD5 of each; NULL */
+};
+void digest_free(struct digest *d);
+
+/* Reads a file once: SHA-256, MD5 of the whole and, with part_bytes, of each part. -1 with an
+ * ERR_ITEM (unreadable, modified while it was read) or ERR_STOPPED. */
+int digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e);
+/* The tag of an upload in these parts: "<md5 of the parts' MD5s>-<parts>". */
+void digest_parts_tag(const struct digest *d, char tag[REMOTE_TAG_MAX]);
+
+/*
+ * Fills o (size, sha256, tag, part_bytes, proof, proven_at; key and remote_id too) when the object
+ * holds the bytes: 1. 0 when it does not, with *why a sentence; -1 and *e. With read_back, an
+ * object of which the remote tells no usable hash is read; else that is 0.
+ */
+int proof_of(struct sync *s, const struct remote_object *there, const struct digest *d,
+    bool read_back, struct catalogue_object *o, struct err *why, struct err *e);
+/* Reads an object through and gives its SHA-256 and size. */
+int proof_read(struct sync *s, const struct remote_object *there, char sha256[HASH_SHA256_HEX],
+    int64_t *size_bytes, struct err *e);
+
+#endif

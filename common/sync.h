@@ -1,0 +1,87 @@
+/*
+ * sync: the archive and one remote, opened for one command of rec-sync.
+ *
+ * The archive stays usable for others meanwhile: no run (run.h) is open while bytes travel. What is
+ * proven at the remote is noted in the catalogue's own tables (ledger.h) in short transactions;
+ * what changes recordings or jobs is changed at the end, in a run of its own (settle in push.h).
+ * Two commands that change something take turns by a lock on the folder db/sync, which also holds
+ * the sessions of uploads that are secret (mode 0600).
+ */
+#ifndef REC_SYNC_H
+#define REC_SYNC_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account.h"
+#include "archive.h"
+#include "catalogue_sync.h"
+#include "err.h"
+#include "http.h"
+#include "pace.h"
+#include "remote.h"
+#include "retry.h"
+#include "tool.h"
+
+struct sync_opts {
+	struct tool *t;
+	const char *remote;	/* --remote, or NULL */
+	const char *limit_rate; /* --limit-rate, or NULL */
+	int64_t transfers;	/* --transfers, or 0 */
+	bool write;		/* takes the lock, upgrades the schema, makes the remote known */
+	bool events;		/* --events: JSON lines on stderr */
+	bool create;		/* pull: an archive that is not there yet is made */
+	bool fresh;		/* probe: what an earlier probe found is not used */
+};
+
+struct sync {
+	struct tool *t;
+	struct archive a;
+	struct account account;
+	struct pace *pace;
+	struct http *http;
+	struct retry *retry;
+	struct remote *remote;
+	const char *url;	       /* canonical */
+	struct catalogue_remote known; /* id 0: never used, and not write */
+	char owner[9];
+	char *folder_path; /* db/sync */
+	int folder;	   /* locked when writing; -1 */
+	unsigned transfers;
+	int64_t part_bytes; /* as configured */
+	bool events;
+	pthread_mutex_t writing; /* of a.catalogue */
+	pthread_mutex_t telling; /* of stderr's JSON lines */
+	atomic_ullong later;	 /* items given up that a later run may do */
+	atomic_ullong retries, stalls;
+	bool archive_open;
+};
+
+/* 0; -1 and *e. Close in each case. */
+int sync_open(struct sync *s, const struct sync_opts *o, struct err *e);
+void sync_close(struct sync *s);
+/* Another connection, for reading, of the calling thread: the caller closes it. */
+struct catalogue *sync_reader(struct sync *s, struct err *e);
+
+/* One JSON line on stderr with --events: {"event":NAME,"time":…,"key":KEY,…}. key may be NULL; fmt
+ * makes further members, each with a comma before it: JSON of our own, or "". From any thread. */
+void sync_event(struct sync *s, const char *name, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The class of an error that ends the run, and not the item alone. */
+bool sync_is_fatal(const struct err *e);
+/* Puts the problem of an item into its record, and counts it when a later run may do it. */
+int sync_put_problem(struct sync *s, struct json *rec, const struct err *problem, struct err *e);
+/* The error that a run ends with in which items were given up that a later run may do (ERR_BUSY);
+ * 0 when there were none. */
+int sync_later(struct sync *s, struct err *e);
+
+/* What ends a run is no item's: an ERR_ITEM that got so far becomes ERR_BUSY when a later run may
+ * do it, else ERR_SYSTEM. Gives rc. */
+int sync_end(int rc, struct err *e);
+
+/* Puts "remote" and "key" into a record. */
+int sync_put_place(struct sync *s, struct json *rec, const char *key, struct err *e);
+
+#endif
