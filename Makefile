@@ -32,7 +32,9 @@ BASE := utf8 err mem idset clock hash json io bytes quantity walfile
 AUDIO := chunk pieces rehead source levels framing wrap verdict content decoder envelope audio pcm riffwriter sfwriter encoder
 CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity catalogue_sync scan schema archive filechange journal rollback run provenance volume survey
 TOOL := work table tool
-REMOTE := pace retry http xml sigv4 remote_list remote_file remote_s3 remote_dav remote_drive remote account
+REMOTE := pace retry http xml sigv4 remote_list remote_file \
+	s3_metadata s3_request s3_object s3_list s3_parts s3_copy s3_probe remote_s3 remote_dav \
+	drive_props drive_api drive_files drive_put drive_session remote_drive remote account
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry replace mend repair undo people chart report_numbers report_style report checkup

@@ -16,6 +16,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -224,9 +225,9 @@ static void
 note_date(struct http_answer *a)
 {
 	char text[64];
-	time_t date;
+	int64_t date;
 
-	if (!http_header(a, "Date", text, sizeof text) || (date = curl_getdate(text, NULL)) == -1)
+	if (!http_header(a, "Date", text, sizeof text) || !http_date(text, &date))
 		return;
 	a->has_skew = true;
 	a->skew_s = date - clock_now().tv_sec;
@@ -394,13 +395,12 @@ watch(struct http *h)
 	for (t = TAILQ_FIRST(&h->active); t != NULL; t = next) {
 		next = TAILQ_NEXT(t, link);
 		/* Of a sink that took its time the others know nothing. */
-		if (late > SECOND)
+		if (late > SECOND || late > h->o.stall_ms * MS / 2)
 			t->moved_ns += late;
 		if (stopped(h)) {
 			err_set(&t->err, ERR_STOPPED, NULL, "stopped");
 			finish(t, CURLE_ABORTED_BY_CALLBACK);
-		} else if (t->connected && !t->in_line &&
-			   now - t->moved_ns >= h->o.stall_s * SECOND) {
+		} else if (t->connected && !t->in_line && now - t->moved_ns >= h->o.stall_ms * MS) {
 			t->a->failure = HTTP_STALLED;
 			finish(t, CURLE_ABORTED_BY_CALLBACK);
 		}
@@ -517,7 +517,8 @@ http_open(const struct http_opts *o, struct err *e)
 	h->o.ca_file = NULL;
 	h->o.connections = o->connections > 0 ? o->connections : 16;
 	h->o.connect_s = o->connect_s > 0 ? o->connect_s : 10;
-	h->o.stall_s = o->stall_s > 0 ? o->stall_s : 30;
+	if (o->stall_ms <= 0)
+		h->o.stall_ms = (o->stall_s > 0 ? o->stall_s : 30) * 1000;
 	TAILQ_INIT(&h->spare);
 	TAILQ_INIT(&h->queued);
 	TAILQ_INIT(&h->active);
@@ -851,8 +852,8 @@ explain(const struct transfer *t, char *out, size_t size)
 		snprintf(out, size, "%s ended the connection before its answer was whole", t->host);
 		break;
 	case HTTP_STALLED:
-		snprintf(out, size, "no byte from or to %s for %lld s", t->host,
-		    (long long)h->o.stall_s);
+		snprintf(out, size, "no byte from or to %s for %g s", t->host,
+		    (double)h->o.stall_ms / 1000);
 		break;
 	case HTTP_TOO_LARGE:
 		snprintf(out, size, "the answer of %s is larger than allowed", t->host);
@@ -960,8 +961,7 @@ int64_t
 http_retry_after(const struct http_answer *a)
 {
 	char text[64];
-	int64_t s;
-	time_t date;
+	int64_t s, date;
 
 	if (!http_header(a, "Retry-After", text, sizeof text))
 		return -1;
@@ -970,10 +970,29 @@ http_retry_after(const struct http_answer *a)
 			s = RETRY_AFTER_MAX;
 		return s;
 	}
-	if ((date = curl_getdate(text, NULL)) == -1)
+	if (!http_date(text, &date))
 		return -1;
 	s = date - clock_now().tv_sec - (a->has_skew ? a->skew_s : 0);
 	return s < 0 ? 0 : s < RETRY_AFTER_MAX ? s : RETRY_AFTER_MAX;
+}
+
+bool
+http_date(const char *text, int64_t *s)
+{
+	time_t date = curl_getdate(text, NULL);
+
+	*s = date;
+	return date != -1;
+}
+
+bool
+http_begins_at(const struct http_answer *a, uint64_t offset)
+{
+	char range[96], wanted[48];
+	int n = snprintf(wanted, sizeof wanted, "bytes %" PRIu64 "-", offset);
+
+	return http_header(a, "Content-Range", range, sizeof range) &&
+	       strncmp(range, wanted, (size_t)n) == 0;
 }
 
 /* ---- URLs ---- */

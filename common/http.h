@@ -35,6 +35,7 @@ struct http_opts {
 	unsigned connections;	/* at most to one host; 0: 16 */
 	int64_t connect_s;	/* until a connection stands; 0: 10 */
 	int64_t stall_s;	/* without a byte in either direction, once connected; 0: 30 */
+	int64_t stall_ms;	/* the same, finer; 0: stall_s */
 	const char *ca_file;	/* PEM; NULL or "": the system's */
 	struct pace *pace;	/* for bodies, both ways; NULL: as fast as it goes */
 	const atomic_int *stop; /* or NULL: a non-zero value ends all transfers, ERR_STOPPED */
@@ -63,8 +64,9 @@ struct http_request {
 	/*
 	 * The answer's body is kept in memory, at most max_answer bytes (0: 1 MiB; more is the
 	 * failure HTTP_TOO_LARGE); or, of an answer with a status from 200 to 299, given to `sink`
-	 * piece by piece in the engine's thread. -1 with *e from it ends the transfer; so does a
-	 * body beyond max_answer when that is not 0.
+	 * piece by piece in the engine's thread: the status and the head are in the answer before
+	 * its first call, so that it may look at them. -1 with *e from it ends the transfer; so
+	 * does a body beyond max_answer when that is not 0.
 	 */
 	uint64_t max_answer;
 	int (*sink)(void *ctx, const void *p, size_t len, struct err *e);
@@ -77,7 +79,7 @@ enum http_failure {
 	HTTP_UNREACHABLE, /* no connection: refused, no route, timed out */
 	HTTP_TLS,	  /* a connection, but no trust: certificate, protocol */
 	HTTP_CUT,	/* the connection ended before the answer did; the request may have acted */
-	HTTP_STALLED,	/* nothing moved for stall_s; the request may have acted */
+	HTTP_STALLED,	/* nothing moved for that long; the request may have acted */
 	HTTP_TOO_LARGE, /* the answer is larger than allowed */
 	HTTP_NONSENSE,	/* what came is not HTTP */
 };
@@ -103,6 +105,10 @@ bool http_header(const struct http_answer *a, const char *name, char *out, size_
 /* Seconds that Retry-After asks to wait (a number, or a date), 0 to a day; -1 when it asks nothing.
  */
 int64_t http_retry_after(const struct http_answer *a);
+/* A date as headers have it (RFC 9110, 5.6.7), in seconds since 1970; false for another text. */
+bool http_date(const char *text, int64_t *s);
+/* Whether the answer's Content-Range says that its body begins at this byte of the whole. */
+bool http_begins_at(const struct http_answer *a, uint64_t offset);
 
 /* Appends text percent-encoded as RFC 3986 has it: all but unreserved characters, and "/" too
  * unless keep_slash. */

@@ -9,7 +9,9 @@
 #include "retry.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -22,6 +24,8 @@
 #define SECOND (1000 * MS)
 #define BASE_MS 500
 #define CAP_MS 30000
+/* Who asks for more is asked by a later run. */
+#define RETRY_AFTER_MAX_S 300
 /* Waits look up this often. */
 #define SLICE (50 * MS)
 /* Rates are measured over this at least, and have this long to show their effect. */
@@ -75,6 +79,18 @@ const char *
 fault_name(enum fault_class c)
 {
 	return names[c];
+}
+
+int
+fault_set(struct fault *f, enum fault_class class, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	*f = (struct fault){.class = class, .status = status, .retry_after_s = -1};
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof f->text, fmt, ap);
+	va_end(ap);
+	return -1;
 }
 
 struct retry *
@@ -264,16 +280,36 @@ fail_open(const struct attempts *a, const struct fault *f, struct err *e)
 	    f != NULL ? f->text : "not tried any more", a->r->o.breaker);
 }
 
+/* Of an item that a later run may do. */
+static int
+fail_for_now(const struct attempts *a, const struct fault *f, const char *why, struct err *e)
+{
+	err_item(e, P_REMOTE, "%s: %s (%s)", a->what, f->text, why);
+	e->sys = EAGAIN;
+	return -1;
+}
+
 static int
 fail_used_up(const struct attempts *a, const struct fault *f, struct err *e)
 {
-	char times[32] = "once";
+	char times[32] = "tried once";
 
 	if (a->n > 1)
-		snprintf(times, sizeof times, "%u times", a->n);
-	err_item(e, P_REMOTE, "%s: %s (tried %s)", a->what, f->text, times);
-	e->sys = EAGAIN;
-	return -1;
+		snprintf(times, sizeof times, "tried %u times", a->n);
+	return fail_for_now(a, f, times, e);
+}
+
+static int
+fail_until(const struct attempts *a, const struct fault *f, struct err *e)
+{
+	struct timespec t = {.tv_sec = clock_now().tv_sec + f->retry_after_s};
+	char date[CLOCK_TEXT_MAX], when[CLOCK_TEXT_MAX + 96];
+
+	clock_rfc3339(t, date);
+	snprintf(when, sizeof when,
+	    "the remote wants to be asked again in %" PRId64 " minutes, at %s: run again then",
+	    (f->retry_after_s + 59) / 60, date);
+	return fail_for_now(a, f, when, e);
 }
 
 /* Of the faults that are final at once. */
@@ -334,6 +370,8 @@ next_attempt(struct attempts *a, const struct fault *f, struct err *e)
 	}
 	if (atomic_load(&a->r->open))
 		return fail_open(a, f, e);
+	if (f->retry_after_s > RETRY_AFTER_MAX_S)
+		return fail_until(a, f, e);
 	if (a->n >= a->r->o.attempts)
 		return fail_used_up(a, f, e);
 	wait_ms = jitter_ms(a->r, a->n, f);

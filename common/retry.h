@@ -4,22 +4,22 @@
  * A backend makes one attempt and says what came of it (struct fault); retry_run does it again, or
  * gives up:
  *
- *	FAULT_CONFIG     wrong name, address, credentials: the run stops (ERR_CONFIG)
+ *	FAULT_CONFIG     wrong name, address, credentials: the run stops at once (ERR_CONFIG)
  *	FAULT_ITEM       this item only, for ever: ERR_ITEM, remote
  *	FAULT_CONFLICT   somebody else's object is in the way: ERR_ITEM, conflict
  *	FAULT_ABSENT     it is not there: ERR_ITEM, missing
- *	FAULT_SIGN_IN    the token ran out: signed in anew, and tried once more
- *	FAULT_THROTTLE   slower, please: see below
- *	FAULT_TRANSIENT  the network, 500, 502, 503, 504: waits, and tries again
+ *	FAULT_SIGN_IN    the token ran out: the backend signs in anew, and it is tried once more
+ *	FAULT_THROTTLE   slower, please: waits for Retry-After or longer each time, and all threads
+ *	                 share a rate of requests that halves and recovers slowly
+ *	FAULT_TRANSIENT  the network, 500, 502, 503, 504: waits a random time up to a cap that
+ *	                 doubles
  *	FAULT_STALL      as transient, and told
  *	FAULT_QUOTA      no room there: the run stops, later may help (ERR_BUSY)
  *
- * When throttled, Retry-After is waited for, and all threads share a rate of requests that halves
- * and recovers slowly.
- *
- * Waits have full jitter: uniform between 0 and min(30 s, 0.5 s * 2^attempt). When an item's
- * attempts are used up: ERR_ITEM, remote, and retry_is_later. When the breaker opens (so many
- * attempts in a row failed, over all threads, with no success between), the run stops: ERR_BUSY.
+ * Waits have full jitter: uniform between 0 and min(30 s, 0.5 s * 2^attempt), on top of a
+ * Retry-After. When an item's attempts are used up, or the remote wants to be left alone for more
+ * than 300 s: ERR_ITEM, remote, and retry_is_later. When the breaker opens (so many attempts in a
+ * row failed, over all threads, with no success between), the run stops: ERR_BUSY.
  */
 #ifndef REC_RETRY_H
 #define REC_RETRY_H
@@ -52,6 +52,10 @@ struct fault {
 	int64_t retry_after_s; /* -1: not said */
 	char text[384];	       /* a sentence for people, without secrets */
 };
+
+/* Fills it, without a Retry-After. -1, as an attempt that failed. */
+int fault_set(struct fault *f, enum fault_class class, int status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 struct retry_event {
 	const char *what; /* the item */

@@ -34,6 +34,8 @@ file_of()
 {
 	sql "$root/db/app.db" "SELECT stored_filename FROM recordings WHERE id = $1"
 }
+# Its jobs would send one that is softly deleted.
+sql "$root/db/app.db" "DELETE FROM jobs"
 bytes=$(sql "$root/db/app.db" "SELECT sum(filesize_bytes) FROM recordings WHERE status <> 'deleted'")
 
 # ---- before anything was sent
@@ -115,6 +117,7 @@ if command -v have_radosgw >/dev/null || declare -F have_radosgw >/dev/null; the
 		REMOTE=s3://takes/archive
 		export AWS_ENDPOINT_URL=$S3_ENDPOINT AWS_ACCESS_KEY_ID=$S3_KEY AWS_SECRET_ACCESS_KEY=$S3_SECRET
 		root=$(archive 0002)
+		sql "$root/db/app.db" "DELETE FROM jobs"
 		run rec-migrate -q -C "$root" apply
 		rec-meta -q -C "$root" rm --purge 18 >/dev/null
 		sync push

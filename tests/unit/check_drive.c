@@ -1,6 +1,6 @@
 /*
  * remote_drive against tests/data/drive-fake when things go wrong: what check_remote cannot ask
- * for. Each test has a Drive of its own.
+ * for. Each test has a folder of its own there.
  */
 #include "remote_kind.h"
 
@@ -27,6 +27,8 @@ static struct http *http;
 static struct retry *retry;
 static struct remote *r;
 static char folder[64], *endpoint;
+static char name[24]; /* of the folder at Drive */
+static int kept_before;
 static pid_t fake;
 static char content[SIZE];
 
@@ -60,8 +62,8 @@ start_fake(void)
 		execl(command, command, "--dir", folder, "--port-file", port_file, (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 200 && access(port_file, R_OK) == -1; i++)
-		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+	for (int i = 0; i < 1000 && access(port_file, R_OK) == -1; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	ok(io_read_file(AT_FDCWD, port_file, 64, &port, &e));
 	endpoint = mem_fmt(&e, "http://127.0.0.1:%d", atoi(port.data));
 	buf_free(&port);
@@ -116,7 +118,7 @@ requests(const char *begin)
 	return n;
 }
 
-/* Files (and folders) that the fake keeps. */
+/* Files (and folders) that the fake keeps, of this test. */
 static int kept;
 
 static int
@@ -133,7 +135,7 @@ files_kept(void)
 {
 	kept = 0;
 	nftw(folder, count_one, 16, FTW_PHYS);
-	return kept;
+	return kept - kept_before;
 }
 
 static int
@@ -150,27 +152,54 @@ unlink_one(const char *path, const struct stat *st, int type, struct FTW *w)
 static struct remote *
 open_remote(void)
 {
-	struct remote_settings s = {.url = "gdrive:Test",
+	static char url[40];
+	struct remote_settings s = {.url = url,
 	    .endpoint = endpoint,
 	    .client_id = "client",
 	    .client_secret = "secret",
 	    .refresh_token = "refresh",
 	    .owner = "0badcafe"};
 
+	snprintf(url, sizeof url, "gdrive:%s", name);
 	return remote_open(&s, http, retry, &e);
+}
+
+/* Once for all tests; no thread of it is left when they fork. */
+static void
+start_drive(void)
+{
+	strcpy(folder, "/tmp/check_drive.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	start_fake();
+}
+
+static void
+end_drive(void)
+{
+	kill(fake, SIGTERM);
+	waitpid(fake, NULL, 0);
+	nftw(folder, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(endpoint);
 }
 
 static void
 setup(void)
 {
-	struct retry_opts ro = {.attempts = 5};
-	struct http_opts ho = {.stall_s = 2};
+	struct retry_opts ro = {.attempts = 5, .base_ms = 10, .cap_ms = 100};
+	struct http_opts ho = {.stall_ms = 500};
+	unsigned char random[4];
 
-	strcpy(folder, "/tmp/check_drive.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
 	ck_assert_ptr_nonnull(retry = retry_open(&ro, &e));
 	ck_assert_ptr_nonnull(http = http_open(&ho, &e));
-	start_fake();
+	ok(hash_random(random, sizeof random, &e));
+	strcpy(name, "Test ");
+	hash_hex(random, sizeof random, name + strlen(name));
+	kept_before = 0;
+	kept_before = files_kept();
+	tell_fake("DELETE", "/fake/faults", NULL);
+	tell_fake("DELETE", "/fake/log", NULL);
+	tell_fake("POST", "/fake/settings",
+	    "{\"token_seconds\": 3600, \"revoked\": false, \"lag_s\": 0}");
 	ck_assert_msg((r = open_remote()) != NULL, "%s", e.text);
 	for (size_t i = 0; i < SIZE; i++)
 		content[i] = (char)(i * 2654435761u >> 13);
@@ -182,10 +211,6 @@ teardown(void)
 	remote_close(r);
 	http_close(http);
 	retry_close(retry);
-	kill(fake, SIGTERM);
-	waitpid(fake, NULL, 0);
-	nftw(folder, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
-	free(endpoint);
 }
 
 static struct remote_source
@@ -286,12 +311,14 @@ END_TEST
 START_TEST(a_short_token_is_renewed_before_it_ends)
 {
 	tell_fake("POST", "/fake/settings", "{\"token_seconds\": 2}");
-	for (int i = 0; i < 5; i++) {
+	/* It is renewed after one of its two seconds. */
+	for (int i = 0; i < 3; i++) {
 		char key[16];
 
 		snprintf(key, sizeof key, "raw/%d", i);
 		put_text(key, key);
-		nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL);
+		if (i < 2)
+			nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 50000000}, NULL);
 	}
 	ck_assert_int_ge(requests("POST /token"), 3);
 	ck_assert_int_eq(requests("GET /drive/v3/files 401"), 0);
@@ -458,7 +485,7 @@ static const struct {
     {"PUT", "\"lost\", \"skip\": 3"},
     {"PUT", "\"503\", \"times\": 3"},
     {"PUT", "\"401\""},
-    {"PUT", "\"429\", \"retry_after\": 1"},
+    {"PUT", "\"429\", \"retry_after\": 0"},
     {"PUT", "\"stall\", \"seconds\": 10"},
     {"PATCH", "\"lost\""},
     {"PATCH", "\"500\""},
@@ -615,22 +642,27 @@ api(const char *path, const char *body)
 static void
 make_folder(void)
 {
-	json_free(api("/drive/v3/files",
-	    "{\"name\": \"Test\", \"mimeType\": \"application/vnd.google-apps.folder\"}"));
+	char *body = mem_fmt(
+	    &e, "{\"name\": \"%s\", \"mimeType\": \"application/vnd.google-apps.folder\"}", name);
+
+	json_free(api("/drive/v3/files", body));
+	free(body);
 }
 
 /* The application uploads a file; its id. */
 static void
-make_file(const char *name, const char *properties, char id[REMOTE_ID_MAX])
+make_file(const char *its_name, const char *properties, char id[REMOTE_ID_MAX])
 {
-	struct json *list = api("/drive/v3/files?q=name%20%3D%20'Test'", NULL), *made;
+	char *path = mem_fmt(&e, "/drive/v3/files?q=name%%20%%3D%%20'Test%%20%s'", name + 5);
+	struct json *list = api(path, NULL), *made;
 	char *body = mem_fmt(&e, "{\"name\": \"%s\", \"parents\": [\"%s\"], \"appProperties\": %s}",
-	    name, json_get_str(json_at(json_get(list, "files"), 0), "id"), properties);
+	    its_name, json_get_str(json_at(json_get(list, "files"), 0), "id"), properties);
 
 	made = api("/drive/v3/files", body);
 	snprintf(id, REMOTE_ID_MAX, "%s", json_get_str(made, "id"));
 	json_free(made);
 	json_free(list);
+	free(path);
 	free(body);
 }
 
@@ -646,13 +678,16 @@ properties_of(const char *id)
 
 START_TEST(two_folders_of_the_name_are_a_matter_of_configuration)
 {
+	char text[64];
+
 	make_folder();
 	ok(remote_check(r, &e));
 	make_folder();
 	remote_close(r);
 	ck_assert_ptr_nonnull(r = open_remote());
 	refused(remote_check(r, &e), ERR_CONFIG, "");
-	ck_assert_ptr_nonnull(strstr(e.text, "2 folders named Test"));
+	snprintf(text, sizeof text, "2 folders named %s in", name);
+	ck_assert_ptr_nonnull(strstr(e.text, text));
 }
 END_TEST
 
@@ -660,13 +695,14 @@ START_TEST(a_folder_that_went_ends_the_run)
 {
 	struct remote_source s = source_of("raw/b", "b", 1),
 			     large = source_of("raw/c", content, SIZE);
-	char session[REMOTE_SESSION_MAX];
+	char session[REMOTE_SESSION_MAX], text[64];
 	struct remote_object o;
 
 	put_text("raw/a", "a");
 	fault("POST /upload", "\"404\", \"times\": 2");
 	refused(remote_put(r, &s, &o, &e), ERR_CONFIG, "");
-	ck_assert_ptr_nonnull(strstr(e.text, "the folder Test"));
+	snprintf(text, sizeof text, "the folder %s is", name);
+	ck_assert_ptr_nonnull(strstr(e.text, text));
 	refused(remote_begin(r, &large, "00112233", session, &e), ERR_CONFIG, "");
 }
 END_TEST
@@ -797,12 +833,12 @@ START_TEST(a_list_that_is_late_hides_but_does_not_double)
 	struct remote_list *l;
 
 	put_text("raw/other", "makes the folder");
-	nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
-	tell_fake("POST", "/fake/settings", "{\"lag_s\": 1}");
+	nanosleep(&(struct timespec){.tv_nsec = 450000000}, NULL);
+	tell_fake("POST", "/fake/settings", "{\"lag_s\": 0.3}");
 	ok(remote_put(r, &s, &first, &e));
 	nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	ok(remote_put(r, &s, &second, &e));
-	nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = 450000000}, NULL);
 	one(remote_stat(r, "raw/a", &o, NULL, &e));
 	ck_assert_str_eq(o.id, first.id);
 	ck_assert_ptr_nonnull(l = remote_list_open(r, "raw/", "", "raw/a", &e));
@@ -821,6 +857,7 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_unchecked_fixture(t, start_drive, end_drive);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_token_that_ended_is_renewed_once);

@@ -261,6 +261,32 @@ START_TEST(retry_after_is_waited_for)
 }
 END_TEST
 
+START_TEST(a_remote_that_wants_to_be_left_alone_is_asked_by_a_later_run)
+{
+	struct remote m = {.class = passing[_i], .failures = 1000, .retry_after_s = 301};
+	int64_t t = clock_monotonic_ns();
+	struct timespec when;
+	char *at;
+
+	open_with((struct retry_opts){.attempts = 5});
+	ck_assert_int_eq(run(&m), -1);
+	ck_assert_msg(seconds_since(t) < 1, "%.2f s", seconds_since(t));
+	ck_assert_uint_eq(m.calls, 1);
+	ck_assert_uint_eq(events.n, 0);
+	ck_assert_int_eq(e.class, ERR_ITEM);
+	ck_assert_str_eq(e.code, P_REMOTE);
+	ck_assert(retry_is_later(&e));
+	ck_assert_ptr_nonnull(strstr(e.text, "raw/a.wav: the disk there is on fire ("));
+	ck_assert_ptr_nonnull(at = strstr(e.text, "asked again in 6 minutes, at "));
+	at += strlen("asked again in 6 minutes, at ");
+	ck_assert_ptr_nonnull(strstr(at, "Z: run again then)"));
+	*strstr(at, ": run") = '\0';
+	ck_assert(clock_parse(at, &when));
+	ck_assert_int_ge(when.tv_sec - clock_now().tv_sec, 299);
+	ck_assert_int_le(when.tv_sec - clock_now().tv_sec, 301);
+}
+END_TEST
+
 /* ---- many threads ---- */
 
 struct thread {
@@ -281,7 +307,7 @@ run_one(void *arg)
 
 START_TEST(a_stop_ends_long_waits_soon)
 {
-	struct remote m = {.class = FAULT_THROTTLE, .failures = 1000, .retry_after_s = 3600};
+	struct remote m = {.class = FAULT_THROTTLE, .failures = 1000, .retry_after_s = 300};
 	struct thread t = {.m = &m};
 	atomic_int stop = 0;
 	int64_t at;
@@ -343,7 +369,7 @@ END_TEST
 
 START_TEST(an_open_breaker_ends_the_waits_of_others)
 {
-	struct remote slow = {.class = FAULT_TRANSIENT, .failures = 1000, .retry_after_s = 3600};
+	struct remote slow = {.class = FAULT_TRANSIENT, .failures = 1000, .retry_after_s = 300};
 	struct remote bad = {.class = FAULT_TRANSIENT, .failures = 1000, .retry_after_s = -1};
 	struct thread t = {.m = &slow};
 	int64_t at;
@@ -525,6 +551,7 @@ main(void)
 	tcase_add_test(t, what_is_no_fault_of_the_remote_is_passed_on);
 	tcase_add_test(t, waits_are_spread_from_nothing_to_a_cap_that_doubles);
 	tcase_add_loop_test(t, retry_after_is_waited_for, 0, 1);
+	tcase_add_loop_test(t, a_remote_that_wants_to_be_left_alone_is_asked_by_a_later_run, 0, 3);
 	tcase_add_test(t, a_stop_ends_long_waits_soon);
 	tcase_add_test(t, the_breaker_opens_after_so_many_failures_in_a_row);
 	tcase_add_loop_test(t, success_or_a_definite_no_in_between_keeps_it_closed, 0, 3);
