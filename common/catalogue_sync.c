@@ -725,6 +725,41 @@ sync_ranges(struct catalogue *c, int64_t every, char ***keys, size_t *n, struct 
 	return -1;
 }
 
+/* The columns of the current row, each with its type and length, so that none runs into the next.
+ */
+static void
+hash_row(struct hash *h, sqlite3_stmt *q)
+{
+	for (int i = 0; i < sqlite3_column_count(q); i++) {
+		const void *value = sqlite3_column_blob(q, i);
+		int head[2] = {sqlite3_column_type(q, i), sqlite3_column_bytes(q, i)};
+
+		hash_update(h, head, sizeof head);
+		if (head[1] > 0)
+			hash_update(h, value, (size_t)head[1]);
+	}
+}
+
+int
+sync_state_digest(
+    struct catalogue *c, int64_t remote, char digest[HASH_XXH3_128_HEX], struct err *e)
+{
+	sqlite3_stmt *q = catalogue_stmt(c, sql_sync_state, e);
+	struct hash *h = hash_open(HASH_XXH3_128, e);
+	int rc = q == NULL || h == NULL ? -1 : 1;
+
+	if (rc == 1) {
+		sqlite3_bind_int64(q, 1, remote);
+		while ((rc = catalogue_step(c, q, e)) == 1)
+			hash_row(h, q);
+		hash_xxh3_128(h, digest);
+	}
+	if (q != NULL)
+		sqlite3_reset(q);
+	hash_close(h);
+	return rc;
+}
+
 int
 sync_unsettled(struct catalogue *c, int64_t remote, int64_t after_id, int n,
     struct sync_status_change *out, struct err *e)

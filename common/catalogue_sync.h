@@ -113,6 +113,10 @@ int sync_row_get(
  * one. */
 int sync_ranges(struct catalogue *c, int64_t every, char ***keys, size_t *n, struct err *e);
 
+/* A digest of all that is known of the recordings: when it is the same, so is the inventory. */
+int sync_state_digest(
+    struct catalogue *c, int64_t remote, char digest[HASH_XXH3_128_HEX], struct err *e);
+
 /* Recordings whose sync_status is not what the objects say, a page at a time: "synced" where an
  * object of this remote holds the recorded bytes. Their number (at most n), or -1. */
 struct sync_status_change {

@@ -1,7 +1,7 @@
 /*
  * The header says how many records follow, which is known at the end: it is written last, into room
- * that was left for it (JSON lets spaces follow). The digest that decides whether the object is put
- * again is over the records alone, since the header tells the time.
+ * that was left for it (JSON lets spaces follow). Whether the object must be put again is decided
+ * by a digest of the rows, which costs far less than making the records.
  *
  * What comes back was made by some toolkit, and may have been changed by whoever can write there: a
  * checksum tells of a cut, not of malice. So lines and their number are bounded, and each record is
@@ -138,7 +138,6 @@ struct writing {
 	struct catalogue *c;
 	struct io_new file;
 	struct buf out;
-	struct hash *records;
 	int64_t count;
 	char digest[HASH_XXH3_128_HEX];
 };
@@ -166,7 +165,6 @@ static int
 write_row(struct writing *w, const struct sync_row *row, struct err *e)
 {
 	struct json *rec;
-	size_t start = w->out.len;
 	int rc = make_record(w->c, row, &rec, e);
 
 	if (rc != 1)
@@ -175,7 +173,6 @@ write_row(struct writing *w, const struct sync_row *row, struct err *e)
 	json_free(rec);
 	if (rc == -1)
 		return -1;
-	hash_update(w->records, w->out.data + start, w->out.len - start);
 	w->count++;
 	return flush(w, PIECE, e);
 }
@@ -237,10 +234,8 @@ static int
 write_file(struct writing *w, struct err *e)
 {
 	if (io_new_open(&w->file, w->s->folder, "catalogue.jsonl", e) == -1 ||
-	    (w->records = hash_open(HASH_XXH3_128, e)) == NULL ||
 	    buf_addf(&w->out, e, "%*s\n", HEADER_BYTES - 1, "") == -1 || write_rows(w, e) == -1)
 		return -1;
-	hash_xxh3_128(w->records, w->digest);
 	return write_header(w, e) == -1 ? -1 : write_end(w, e);
 }
 
@@ -484,7 +479,8 @@ put_when_changed(struct writing *w, struct err *e)
 		if (same && there.tag[0] == '\0')
 			return 0;
 	}
-	if (put(w, is_there ? &there : NULL, &o, e) == -1 || note(w, &o, e) == -1)
+	if (write_file(w, e) == -1 || put(w, is_there ? &there : NULL, &o, e) == -1 ||
+	    note(w, &o, e) == -1)
 		return -1;
 	sync_event(s, "inventory", REMOTE_CATALOGUE, ",\"recordings\":%lld", (long long)w->count);
 	return 1;
@@ -494,10 +490,11 @@ int
 inventory_push(struct sync *s, struct err *e)
 {
 	struct writing w = {.s = s, .c = sync_reader(s, e), .file.fd = -1};
-	int rc = w.c == NULL || write_file(&w, e) == -1 ? -1 : put_when_changed(&w, e);
+	int rc = w.c == NULL || sync_state_digest(w.c, s->known.id, w.digest, e) == -1
+		     ? -1
+		     : put_when_changed(&w, e);
 
 	io_new_close(&w.file);
-	hash_close(w.records);
 	buf_free(&w.out);
 	catalogue_close(w.c);
 	return rc;

@@ -20,7 +20,7 @@
 struct range {
 	const char *prefix;  /* constant */
 	char *after, *until; /* "": from the start, to the end; NULL: not owned any more */
-	struct remote_object **queue;
+	struct kept **queue;
 	size_t first, n;
 	bool ended;
 };
@@ -88,6 +88,48 @@ cut(struct lister *l, struct catalogue *c, struct err *e)
 	return rc;
 }
 
+/* ---- objects in a queue ---- */
+
+/* An object in as many bytes as it needs, which is a tenth of the struct's: its texts one behind
+ * the other. */
+struct kept {
+	int64_t size_bytes;
+	char texts[];
+};
+
+#define TEXTS 6
+
+static struct kept *
+keep(const struct remote_object *o, struct err *e)
+{
+	const char *texts[TEXTS] = {o->key, o->id, o->tag, o->md5, o->sha256, o->modified};
+	size_t len[TEXTS], all = 0;
+	struct kept *k;
+	char *p;
+
+	for (int i = 0; i < TEXTS; i++)
+		all += len[i] = strlen(texts[i]) + 1;
+	if ((k = mem_new(1, sizeof *k + all, e)) == NULL)
+		return NULL;
+	k->size_bytes = o->size_bytes;
+	p = k->texts;
+	for (int i = 0; i < TEXTS; p += len[i++])
+		memcpy(p, texts[i], len[i]);
+	return k;
+}
+
+/* Each text came out of an array of the same size. */
+static void
+unpack(const struct kept *k, struct remote_object *o)
+{
+	char *const texts[TEXTS] = {o->key, o->id, o->tag, o->md5, o->sha256, o->modified};
+	const char *p = k->texts;
+
+	o->size_bytes = k->size_bytes;
+	for (int i = 0; i < TEXTS; i++)
+		p = stpcpy(texts[i], p) - texts[i] + 1 + p;
+}
+
 /* ---- fetching ---- */
 
 static void
@@ -103,7 +145,7 @@ fail(struct lister *l, const struct err *why)
 
 /* Hands an object over, when there is room. False when nobody wants more. */
 static bool
-push(struct lister *l, struct range *r, struct remote_object *o)
+push(struct lister *l, struct range *r, struct kept *o)
 {
 	bool wanted;
 
@@ -120,22 +162,12 @@ push(struct lister *l, struct range *r, struct remote_object *o)
 	return wanted;
 }
 
-/* Objects are a few hundred bytes long, and the struct has room for the longest. */
-static struct remote_object *
-keep(const struct remote_object *o, struct err *e)
-{
-	struct remote_object *copy = mem_new(1, sizeof *copy, e);
-
-	if (copy != NULL)
-		*copy = *o;
-	return copy;
-}
-
 static int
 fetch(struct lister *l, struct range *r, struct err *e)
 {
 	struct remote_list *list = remote_list_open(l->s->remote, r->prefix, r->after, r->until, e);
-	struct remote_object o, *kept;
+	struct remote_object o;
+	struct kept *kept;
 	int rc;
 
 	if (list == NULL)
@@ -230,7 +262,7 @@ lister_next(struct lister *l, struct remote_object *o, struct err *e)
 		if (l->failed)
 			break;
 		if (r->n > 0) {
-			*o = *r->queue[r->first];
+			unpack(r->queue[r->first], o);
 			free(r->queue[r->first]);
 			r->first = (r->first + 1) % QUEUE;
 			/* Telling at every object would wake the fetchers for nothing. */

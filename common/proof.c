@@ -7,7 +7,8 @@
 #include "io.h"
 #include "mem.h"
 
-#define BLOCK (256 * 1024)
+/* On the stack: one of a few hundred KiB would be mapped and unmapped for every file. */
+#define BLOCK (64 * 1024)
 
 /* ---- reading a file ---- */
 
@@ -57,8 +58,9 @@ take(struct reading *r, const char *p, size_t len, struct err *e)
 }
 
 static int
-read_all(int fd, struct reading *r, char *block, struct err *e)
+read_all(int fd, struct reading *r, struct err *e)
 {
+	char block[BLOCK];
 	int64_t at = 0, size = r->d->size_bytes;
 	ssize_t n;
 
@@ -98,17 +100,14 @@ digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e)
 {
 	struct reading r = {.d = d};
 	struct stat st;
-	char *block = mem_new(1, BLOCK, e);
 	int rc = -1;
 
 	*d = (struct digest){0};
-	if (block == NULL)
-		return -1;
 	if (fstat(fd, &st) == -1) {
 		err_sys(e, "looking at the file");
 	} else {
 		d->size_bytes = st.st_size;
-		rc = open_hashes(&r, part_bytes, e) == -1 ? -1 : read_all(fd, &r, block, e);
+		rc = open_hashes(&r, part_bytes, e) == -1 ? -1 : read_all(fd, &r, e);
 	}
 	if (rc == 0) {
 		hash_sha256(r.whole, d->sha256);
@@ -118,7 +117,6 @@ digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e)
 	}
 	hash_close(r.whole);
 	hash_close(r.part);
-	free(block);
 	return rc;
 }
 

@@ -57,6 +57,8 @@ struct push {
 	size_t next_job;
 	struct jobqueue *jobs;
 	struct trash trash;
+	bool prepared; /* what renames will want was looked for */
+	bool aside;    /* … and something was put aside */
 	/* Of the caller's thread: */
 	struct task **batch;
 	size_t n_batch;
@@ -256,6 +258,27 @@ is_ours(const struct push *p, const struct plan_item *i)
 	return i->action != ACTION_FOREIGN && i->action != ACTION_DELETE;
 }
 
+static bool
+overwrites(const struct plan_item *i)
+{
+	return i->is_there && (i->action == ACTION_REPLACE || i->action == ACTION_RENAME);
+}
+
+/* Once, before the first object is overwritten. */
+static int
+prepare_renames(struct push *p, struct err *e)
+{
+	int aside;
+
+	if (p->prepared)
+		return 0;
+	if (mark_busy(p, e) == -1 || (aside = rename_prepare(p->s, e)) == -1)
+		return -1;
+	p->prepared = true;
+	p->aside = aside == 1;
+	return 0;
+}
+
 static int
 next_planned(void *ctx, void **out, struct err *e)
 {
@@ -275,6 +298,10 @@ next_planned(void *ctx, void **out, struct err *e)
 	}
 	if (rc != 1)
 		return rc;
+	if (overwrites(item) && prepare_renames(p, e) == -1) {
+		plan_item_free(item);
+		return -1;
+	}
 	if ((k = new_task(e)) == NULL) {
 		plan_item_free(item);
 		return -1;
@@ -668,13 +695,10 @@ push_inventory(struct push *p, struct err *e)
 static int
 push_all(struct push *p, struct err *e)
 {
-	int aside;
-
-	if (push_jobs(p, e) == -1 || (aside = rename_prepare(p->s, e)) == -1 ||
-	    (aside == 1 && mark_busy(p, e) == -1) || push_planned(p, e) == -1)
+	if (push_jobs(p, e) == -1 || push_planned(p, e) == -1)
 		return -1;
 	p->n->removed = p->trash.n;
-	if (trash_run(&p->trash, e) == -1 || (aside == 1 && upload_settle(p->s, e) == -1))
+	if (trash_run(&p->trash, e) == -1 || (p->aside && upload_settle(p->s, e) == -1))
 		return -1;
 	if (p->s->t->shards > 0)
 		return 0;

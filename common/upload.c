@@ -17,7 +17,7 @@
 #include "mem.h"
 #include "proof.h"
 
-#define BLOCK (256 * 1024)
+#define BLOCK (64 * 1024)
 #define SENDERS 4
 #define PARTS_AHEAD 4
 #define MIB (INT64_C(1) << 20)
@@ -327,8 +327,9 @@ sender(void *arg)
 
 /* Reads one part into both hashes. */
 static int
-hash_part(struct parts *p, unsigned i, struct hash *whole, char *block, struct err *e)
+hash_part(struct parts *p, unsigned i, struct hash *whole, struct err *e)
 {
+	char block[BLOCK];
 	struct remote_part *part = &p->part[i];
 	struct hash *md5 = hash_open(HASH_MD5, e);
 	int64_t at = 0;
@@ -370,12 +371,12 @@ hand_over(struct parts *p)
 }
 
 static void
-hash_all(struct parts *p, struct hash *whole, char *block)
+hash_all(struct parts *p, struct hash *whole)
 {
 	struct err e;
 
 	for (unsigned i = 0; i < p->n; i++) {
-		if (hash_part(p, i, whole, block, &e) == -1) {
+		if (hash_part(p, i, whole, &e) == -1) {
 			fail(p, &e);
 			return;
 		}
@@ -390,24 +391,20 @@ send_parts(struct parts *p, struct err *e)
 {
 	unsigned n = remote_can(p->g->s->remote)->parallel_parts ? SENDERS : 1, running = 0;
 	struct hash *whole = hash_open(HASH_SHA256, e);
-	char *block = mem_new(1, BLOCK, e), sha256[HASH_SHA256_HEX];
+	char sha256[HASH_SHA256_HEX];
 	pthread_t senders[SENDERS];
 
-	if (whole == NULL || block == NULL) {
-		hash_close(whole);
-		free(block);
+	if (whole == NULL)
 		return -1;
-	}
 	for (n = n < p->n ? n : p->n; running < n; running++)
 		if (pthread_create(&senders[running], NULL, sender, p) != 0)
 			break;
 	if (running > 0)
-		hash_all(p, whole, block);
+		hash_all(p, whole);
 	while (running > 0)
 		pthread_join(senders[--running], NULL);
 	hash_sha256(whole, sha256);
 	hash_close(whole);
-	free(block);
 	if (p->failed) {
 		*e = p->why;
 		return -1;

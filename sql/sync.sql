@@ -60,6 +60,15 @@ SELECT coalesce(m.folder, CASE WHEN ?1 GLOB 'edi_*' THEN 'edited' ELSE 'raw' END
 SELECT coalesce(m.folder, CASE WHEN ?1 GLOB 'edi_*' THEN 'edited' ELSE 'raw' END), lower(m.sha256)
 	FROM main.recordings r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = ?1 WHERE r.filename = ?1
 
+-- All that the inventory is made of, or that changes with it.
+-- name: sync_state
+SELECT r.id, r.filename, r.stored_filename, r.title, r.duration, r.filesize_bytes, r.mime_type, r.checksum, r.status,
+	r.created_at, m.run, m.folder, m.sha256, m.mtime, m.problem_code, t.tags, p.started_at, p.details,
+	r.status = 'deleted' AND EXISTS (SELECT 1 FROM main.rec_objects o WHERE o.remote_id = ?1 AND o.recording_id = r.id)
+	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
+	LEFT JOIN rec_p p ON p.recording_id = r.id AND p.stored_filename = r.stored_filename
+	LEFT JOIN rec_said t ON t.recording_id = r.id ORDER BY r.id
+
 -- name: sync_unsettled
 SELECT r.id, o.proven_at
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename

@@ -1,6 +1,7 @@
 /*
  * rec-sync: recordings to the cloud and back, proven there. See rec-sync(1).
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,15 @@ keep_secrets(void)
 
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* Many threads that each hold little: with a heap for each of them, most of it would lie idle. */
+static void
+keep_memory_small(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 }
 
 static int
@@ -279,6 +289,7 @@ main(int argc, char **argv)
 	int rc;
 
 	keep_secrets();
+	keep_memory_small();
 	if ((rc = tool_start(&t, &spec, argc, argv, set_option, &o, &e)) == 0) {
 		t.columns = columns;
 		rc = t.command == STATUS || t.command == JOBS ? with_archive(&t, &o, &e)
