@@ -40,7 +40,7 @@ rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify 
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry replace mend repair undo people chart report_numbers report_style report checkup
 rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit replace mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
 EDITING := carry_parts carry_riff carry_aiff carry_xml carry render cut flacmeta flacframes flaccut mp3cut oggcut framecut playback transcode pauses cuepoints original assembly selection waveform
-rec-sync_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(REMOTE) shard enrol metrics finding database uploads entry adopt edit sync proof ledger lister plan upload rename trash settle syncitems inventory holders jobqueue push fetch restore pull audit syncstatus
+rec-sync_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(REMOTE) shard enrol metrics finding database uploads entry adopt edit sync proof ledger lister plan upload rename trash settle syncitems people syncmeter inventory holders jobqueue push fetch restore pull audit syncstatus
 rec-trim_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(EDITING) entry adopt edit replace edited footage editrecord trimpart trim
 TOOLS := rec-meta rec-migrate rec-health rec-capture rec-trim rec-sync
 

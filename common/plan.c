@@ -119,7 +119,9 @@ decide(struct sync *s, struct catalogue *c, struct plan_item *item, const struct
 {
 	enum action a;
 
-	if (!item->row.has_recording)
+	if (item->row.key[0] == '\0')
+		a = say(item, ACTION_CONFLICT, "its name is too long for the name of an object");
+	else if (!item->row.has_recording)
 		a = decide_object(item);
 	else
 		a = item->is_there ? decide_present(item) : decide_absent(item, o);

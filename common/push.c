@@ -22,6 +22,7 @@
 #include "rename.h"
 #include "settle.h"
 #include "syncitems.h"
+#include "syncmeter.h"
 #include "trash.h"
 #include "upload.h"
 #include "volume.h"
@@ -56,9 +57,9 @@ struct push {
 	struct tool_item *first; /* read already */
 	size_t next_job;
 	struct jobqueue *jobs;
-	struct trash trash;
-	bool prepared; /* what renames will want was looked for */
-	bool aside;    /* … and something was put aside */
+	struct trash trash, renamed; /* objects whose recordings are gone; have another name */
+	bool prepared;		     /* what renames will want was looked for */
+	bool aside;		     /* … and something was put aside */
 	/* Of the caller's thread: */
 	struct task **batch;
 	size_t n_batch;
@@ -67,6 +68,7 @@ struct push {
 	int64_t *failed; /* recordings that cannot be sent */
 	size_t n_failed, cap_failed;
 	struct err later; /* of a flush in idle, which can tell nobody */
+	struct syncmeter meter;
 	/* Of the workers: */
 	atomic_int busy; /* the mark is there */
 };
@@ -247,15 +249,40 @@ next_named(void *ctx, void **out, struct err *e)
 	return 1;
 }
 
-/* Whether a planned item is this run's business. */
-static bool
-is_ours(const struct push *p, const struct plan_item *i)
+/* As everywhere by the path that a record shows; of an object without a recording by its key. */
+static int
+is_in_shard(const struct sync *s, const struct plan_item *i, struct err *e)
 {
-	const struct tool *t = p->s->t;
+	const struct sync_row *row = &i->row;
+	char *path;
+	size_t len;
+	bool in;
 
-	if (!tool_in_shard(t, i->row.key, strlen(i->row.key)))
-		return false;
-	return i->action != ACTION_FOREIGN && i->action != ACTION_DELETE;
+	if (s->t->shards == 0)
+		return 1;
+	if (!row->has_recording)
+		return tool_in_shard(s->t, row->key, strlen(row->key));
+	path = archive_path(&s->a, row->stored, row->stored_len, row->folder, &len, e);
+	if (path == NULL)
+		return -1;
+	in = tool_in_shard(s->t, path, len);
+	free(path);
+	return in;
+}
+
+/* An object without a recording under its key: of one that has another name now, or of none. */
+static int
+keep_object(struct push *p, const struct plan_item *i, struct err *e)
+{
+	struct sync_row row = {0};
+	int rc = sync_row_get(p->reader, p->s->known.id, i->row.object.recording_id, &row, e);
+
+	if (rc == 1 && strcmp(row.sha256, i->row.object.sha256) == 0)
+		rc = trash_add(&p->renamed, &i->row.object, e);
+	else if (rc != -1 && p->o->remove)
+		rc = trash_add(&p->trash, &i->row.object, e);
+	sync_row_free(&row);
+	return rc == -1 ? -1 : 0;
 }
 
 static bool
@@ -288,9 +315,9 @@ next_planned(void *ctx, void **out, struct err *e)
 	int rc;
 
 	while ((rc = plan_next(p->plan, &item, e)) == 1) {
-		if (item->action == ACTION_DELETE && p->o->remove)
-			rc = trash_add(&p->trash, &item->row.object, e);
-		if (rc != -1 && is_ours(p, item))
+		if ((rc = is_in_shard(p->s, item, e)) == 1 && item->action == ACTION_DELETE)
+			rc = keep_object(p, item, e);
+		if (rc == 1 && item->action != ACTION_FOREIGN)
 			break;
 		plan_item_free(item);
 		if (rc == -1)
@@ -320,6 +347,7 @@ next_planned(void *ctx, void **out, struct err *e)
 struct following {
 	struct push *p;
 	size_t job;
+	int file; /* of the meter */
 };
 
 static int
@@ -327,6 +355,7 @@ follow(void *ctx, int64_t bytes, struct err *e)
 {
 	struct following *f = ctx;
 
+	syncmeter_at(&f->p->meter, f->file, bytes);
 	return f->job == NO_JOB ? 0 : jobqueue_progress(f->p->jobs, f->job, bytes, e);
 }
 
@@ -334,7 +363,7 @@ static int
 send(struct push *p, struct task *k, struct err *e)
 {
 	struct plan_item *i = k->plan;
-	struct following f = {p, k->job};
+	struct following f = {p, k->job, syncmeter_begin(&p->meter, i->row.key, i->row.size_bytes)};
 	struct upload u = {.s = p->s,
 	    .row = &i->row,
 	    .rec = k->rec,
@@ -344,20 +373,19 @@ send(struct push *p, struct task *k, struct err *e)
 	    .progress = follow,
 	    .ctx = &f};
 	struct remote_object renamed;
-	int rc;
+	int rc = 0;
 
-	if (i->action == ACTION_RENAME) {
-		if ((rc = rename_object(p->s, i, &renamed, e)) == -1)
-			return -1;
-		if (rc == 1) {
-			u.is_there = true;
-			u.there = &renamed;
-		} else {
-			u.may_replace = i->is_there;
-			i->action = i->is_there ? ACTION_REPLACE : ACTION_UPLOAD;
-		}
+	if (i->action == ACTION_RENAME && (rc = rename_object(p->s, i, &renamed, e)) == 1) {
+		u.is_there = true;
+		u.there = &renamed;
+	} else if (i->action == ACTION_RENAME && rc == 0) {
+		u.may_replace = i->is_there;
+		i->action = i->is_there ? ACTION_REPLACE : ACTION_UPLOAD;
 	}
-	return upload_recording(&u, &k->object, &k->how, e);
+	if (rc != -1)
+		rc = upload_recording(&u, &k->object, &k->how, e);
+	syncmeter_end(&p->meter, f.file);
+	return rc;
 }
 
 /* One that the application has uploaded is asked for first, where there is such a query. */
@@ -596,7 +624,7 @@ idle(void *ctx)
 		if (settle_run(p->s, NULL, 0, &busy) == 0)
 			p->unsettled = false;
 	}
-	tool_idle(p->s->t);
+	syncmeter_draw(&p->meter);
 }
 
 static int
@@ -698,6 +726,9 @@ push_all(struct push *p, struct err *e)
 	if (push_jobs(p, e) == -1 || push_planned(p, e) == -1)
 		return -1;
 	p->n->removed = p->trash.n;
+	for (size_t i = 0; i < p->renamed.n; i++)
+		if (rename_tidy(p->s, &p->renamed.objects[i], e) == -1)
+			return -1;
 	if (trash_run(&p->trash, e) == -1 || (p->aside && upload_settle(p->s, e) == -1))
 		return -1;
 	if (p->s->t->shards > 0)
@@ -715,10 +746,12 @@ push(struct push *p, struct err *e)
 
 	if (rc == -1)
 		return -1;
-	if (was_busy(p->s))
+	rc = syncmeter_open(&p->meter, p->s, named == 0, e);
+	if (rc != -1 && was_busy(p->s))
 		rc = upload_settle(p->s, e);
 	if (rc != -1)
 		rc = named == 1 ? transfer(p, next_named, e) : push_all(p, e);
+	syncmeter_close(&p->meter);
 	/* Also when it was stopped: the application sees what is there. */
 	if (settle_run(p->s, p->failed, p->n_failed, &why) == -1 && rc == 0) {
 		*e = why;
@@ -738,7 +771,8 @@ push_run(struct sync *s, const struct push_opts *o, struct push_counts *n, struc
 	    .o = o,
 	    .n = n,
 	    .plan_opts = {.deleted = o->include_deleted, .renames = true},
-	    .trash = {.s = s}};
+	    .trash = {.s = s},
+	    .renamed = {.s = s}};
 	int rc = -1;
 
 	*n = (struct push_counts){0};
@@ -751,6 +785,7 @@ push_run(struct sync *s, const struct push_opts *o, struct push_counts *n, struc
 		tool_item_free(p.first);
 	catalogue_close(p.reader);
 	trash_free(&p.trash);
+	trash_free(&p.renamed);
 	free(p.failed);
 	free(p.batch);
 	return rc;
@@ -831,7 +866,7 @@ plan_all(struct sync *s, struct catalogue *c, const struct push_opts *o, struct 
 	if (p == NULL)
 		return -1;
 	while ((rc = plan_next(p, &i, e)) == 1) {
-		if (tool_in_shard(s->t, i->row.key, strlen(i->row.key)))
+		if ((rc = is_in_shard(s, i, e)) == 1)
 			rc = tell_plan(s, c, o, i, NULL, e);
 		plan_item_free(i);
 		if (rc == -1)

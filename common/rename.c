@@ -109,25 +109,58 @@ rename_object(
 	return rc != 0 && sync_is_fatal(e) ? -1 : 0;
 }
 
-int
-rename_finish(struct sync *s, const struct plan_item *item, struct err *e)
+/* 1 when no recording has the key any more. */
+static int
+is_free(struct sync *s, const char *key, struct err *e)
 {
-	struct remote_object from = object_of(&item->from);
 	const char *folder;
 	char *name;
 	size_t len;
 	int64_t id;
 	int rc;
 
-	if (sync_name(item->from.key, &folder, &name, &len) == -1)
+	if (sync_name(key, &folder, &name, &len) == -1)
 		return 0;
 	pthread_mutex_lock(&s->writing);
 	rc = catalogue_find_stored(s->a.catalogue, name, len, &id, e);
 	pthread_mutex_unlock(&s->writing);
 	free(name);
-	if (rc != 0)
-		return rc == -1 ? -1 : 0;
+	return rc == -1 ? -1 : rc == 0;
+}
+
+static int
+drop(struct sync *s, const struct catalogue_object *old, struct err *e)
+{
+	struct remote_object from = object_of(old);
+	int rc = is_free(s, old->key, e);
+
+	if (rc != 1)
+		return rc;
 	if (remote_delete(s->remote, &from, e) == -1)
 		return sync_is_fatal(e) ? -1 : 0;
-	return ledger_forget(s, item->from.key, e);
+	return ledger_forget(s, old->key, e);
+}
+
+int
+rename_finish(struct sync *s, const struct plan_item *item, struct err *e)
+{
+	return drop(s, &item->from, e);
+}
+
+int
+rename_tidy(struct sync *s, const struct catalogue_object *old, struct err *e)
+{
+	struct catalogue_object noted;
+	struct sync_row row;
+	bool moved;
+	int rc = catalogue_object_get(s->a.catalogue, s->known.id, old->key, &noted, e);
+
+	if (rc == 1)
+		rc = sync_row_get(s->a.catalogue, s->known.id, old->recording_id, &row, e);
+	if (rc != 1)
+		return rc;
+	moved = row.has_object && strcmp(row.key, old->key) != 0 &&
+		strcmp(row.object.sha256, old->sha256) == 0;
+	sync_row_free(&row);
+	return moved ? drop(s, old, e) : 0;
 }

@@ -20,5 +20,8 @@ int rename_object(
     struct sync *s, const struct plan_item *item, struct remote_object *there, struct err *e);
 /* Once the new object is proven: the old one goes, when no recording has its key any more. */
 int rename_finish(struct sync *s, const struct plan_item *item, struct err *e);
+/* The same for an object that an earlier run left under the old name of a recording: it goes when
+ * the recording's bytes are proven under its new name. */
+int rename_tidy(struct sync *s, const struct catalogue_object *old, struct err *e);
 
 #endif

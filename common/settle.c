@@ -78,7 +78,7 @@ settle(struct sync *s, const int64_t *failed, size_t n_failed, struct err *e)
 
 	if (rc == -1 || (rc == 0 && n_failed == 0))
 		return rc;
-	if (run_open(&r, &s->a, "push", e) == -1)
+	if (run_open(&r, &s->a, "sync", e) == -1)
 		return -1;
 	rc = settle_all(s, &r, e) == -1 || settle_failed(&r, failed, n_failed, e) == -1
 		 ? -1
