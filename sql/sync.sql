@@ -1,5 +1,7 @@
 -- What is known of remotes: the toolkit's tables of version 4, and the application's queue. rec_key(folder, name) is
--- sync_key of catalogue_sync.h; the folder of a recording that was not measured is guessed as in views.sql.
+-- sync_key of catalogue_sync.h; the folder of a recording that was not measured is guessed as in views.sql. The bytes
+-- of a recording are those of the checksum that the application recorded, before those that were measured: where the
+-- two differ, what was measured is damage.
 
 -- ---- remotes ----
 
@@ -26,7 +28,7 @@ SELECT k, id, stored, folder, deleted, measured, problem, size_bytes, sha256, sy
 	coalesce(m.folder, CASE WHEN r.stored_filename GLOB 'edi_*' THEN 'edited' ELSE 'raw' END) AS folder,
 	coalesce(r.status, 'active') = 'deleted' AS deleted, m.recording_id IS NOT NULL AS measured,
 	m.problem_code AS problem, coalesce(m.size_bytes, r.filesize_bytes) AS size_bytes,
-	lower(coalesce(m.sha256, r.checksum)) AS sha256, coalesce(r.sync_status, 'unsynced') AS sync_status
+	lower(coalesce(iif(length(r.checksum) = 64, r.checksum, NULL), m.sha256)) AS sha256, coalesce(r.sync_status, 'unsynced') AS sync_status
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename)
 	WHERE (?1 = '' OR k > ?1) AND (?2 = '' OR k <= ?2) ORDER BY k, +id
 
@@ -37,7 +39,7 @@ SELECT coalesce(rec_key(coalesce(m.folder, CASE WHEN r.stored_filename GLOB 'edi
 	r.id, CAST(r.stored_filename AS BLOB),
 	coalesce(m.folder, CASE WHEN r.stored_filename GLOB 'edi_*' THEN 'edited' ELSE 'raw' END),
 	coalesce(r.status, 'active') = 'deleted', m.recording_id IS NOT NULL, m.problem_code,
-	coalesce(m.size_bytes, r.filesize_bytes), lower(coalesce(m.sha256, r.checksum)), coalesce(r.sync_status, 'unsynced')
+	coalesce(m.size_bytes, r.filesize_bytes), lower(coalesce(iif(length(r.checksum) = 64, r.checksum, NULL), m.sha256)), coalesce(r.sync_status, 'unsynced')
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename WHERE r.id = ?1
 
 -- name: sync_keys
@@ -48,11 +50,11 @@ SELECT k FROM (SELECT rec_key(coalesce(m.folder,
 
 -- Not over rec_app, through whose coalesce no index is seen; nor with OR, which scans.
 -- name: sync_named
-SELECT coalesce(m.folder, CASE WHEN ?1 GLOB 'edi_*' THEN 'edited' ELSE 'raw' END), lower(coalesce(m.sha256, r.checksum))
+SELECT coalesce(m.folder, CASE WHEN ?1 GLOB 'edi_*' THEN 'edited' ELSE 'raw' END), lower(coalesce(iif(length(r.checksum) = 64, r.checksum, NULL), m.sha256))
 	FROM main.recordings r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = ?1
 	WHERE r.stored_filename = ?1
 	UNION ALL
-	SELECT coalesce(m.folder, CASE WHEN ?1 GLOB 'edi_*' THEN 'edited' ELSE 'raw' END), lower(coalesce(m.sha256, r.checksum))
+	SELECT coalesce(m.folder, CASE WHEN ?1 GLOB 'edi_*' THEN 'edited' ELSE 'raw' END), lower(coalesce(iif(length(r.checksum) = 64, r.checksum, NULL), m.sha256))
 	FROM main.recordings r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = ?1
 	WHERE r.stored_filename IS NULL AND r.filename = ?1
 
@@ -74,7 +76,7 @@ SELECT r.id, o.proven_at
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename
 	CROSS JOIN main.rec_objects o ON o.remote_id = ?1 AND o.key = rec_key(coalesce(m.folder,
 		CASE WHEN r.stored_filename GLOB 'edi_*' THEN 'edited' ELSE 'raw' END), r.stored_filename)
-	WHERE r.id > ?2 AND r.sync_status IS NOT 'synced' AND lower(o.sha256) = lower(coalesce(m.sha256, r.checksum))
+	WHERE r.id > ?2 AND r.sync_status IS NOT 'synced' AND lower(o.sha256) = lower(coalesce(iif(length(r.checksum) = 64, r.checksum, NULL), m.sha256))
 	ORDER BY r.id LIMIT ?3
 
 -- ---- objects ----

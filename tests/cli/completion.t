@@ -40,7 +40,7 @@ offers "the options of a command" "--purge" rec-meta rm --pu
 offers "an option of another command is not offered" "" rec-meta list --pu
 offers "an option with an argument ends in =" "--where=" rec-meta list --w
 offers "common options are offered with every command" "--dry-run" rec-migrate rollback --d
-for tool in rec-meta rec-migrate rec-health rec-capture rec-trim; do
+for tool in rec-meta rec-migrate rec-health rec-capture rec-trim rec-sync; do
 	offers "every option of $tool is offered before the command" \
 	    "$("$tool" -h | grep -o -E '^ +(-., )?--[a-z-]+=?' | grep -o -e '--.*' | sort | tr '\n' ' ' | sed 's/ *$//')" \
 	    "$tool" --
