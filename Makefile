@@ -33,14 +33,15 @@ AUDIO := chunk pieces rehead source levels framing wrap verdict content decoder 
 CATALOGUE := config record rowimage catalogue catalogue_list catalogue_stats catalogue_health catalogue_fixity catalogue_sync scan schema archive filechange journal rollback run provenance volume survey
 TOOL := work table tool
 REMOTE := pace retry http xml sigv4 remote_list remote_file \
-	s3_metadata s3_request s3_object s3_list s3_parts s3_copy s3_probe remote_s3 remote_dav \
+	s3_metadata s3_request s3_object s3_list s3_parts s3_copy s3_probe remote_s3 \
+	dav_request dav_object dav_change dav_list dav_get dav_put dav_parts dav_move dav_probe remote_dav \
 	drive_props drive_api drive_files drive_put drive_session remote_drive remote account
 rec-meta_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol entry adopt edit
 rec-migrate_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard enrol verify metrics undo
 rec-health_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard metrics finding database disk folders uploads retention gc census fixity damage completeness scrub entry replace mend repair undo people chart report_numbers report_style report checkup
 rec-capture_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) shard entry adopt edit replace mend take drift device intake gate splitter timeline eventlog meter finisher parts capture recovery
 EDITING := carry_parts carry_riff carry_aiff carry_xml carry render cut flacmeta flacframes flaccut mp3cut oggcut framecut playback transcode pauses cuepoints original assembly selection waveform
-rec-sync_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(REMOTE) shard enrol metrics finding database uploads entry adopt edit sync proof ledger lister plan upload rename trash settle syncitems people syncmeter inventory holders jobqueue push fetch restore pull audit syncstatus
+rec-sync_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(REMOTE) shard enrol metrics finding database uploads entry adopt edit sync proof ledger lister plan upload rename trash settle syncitems people syncmeter inventory holders jobrow jobowners jobqueue jobcommand push fetch restore pullitem pullsweep pullplan pull audit syncstatus
 rec-trim_MODULES := $(BASE) $(AUDIO) $(CATALOGUE) $(TOOL) $(EDITING) entry adopt edit replace edited footage editrecord trimpart trim
 TOOLS := rec-meta rec-migrate rec-health rec-capture rec-trim rec-sync
 

@@ -113,6 +113,29 @@ archive_need_folder(struct archive *a, enum folder f, struct err *e)
 	return 0;
 }
 
+static bool
+is_same_folder(const struct stat *st, int fd)
+{
+	struct stat other;
+
+	return fd != -1 && fstat(fd, &other) == 0 && st->st_dev == other.st_dev &&
+	       st->st_ino == other.st_ino;
+}
+
+bool
+archive_is_apart(const struct archive *a, enum folder f)
+{
+	struct stat st, root;
+
+	if (a->folders[f] == -1 || fstat(a->folders[f], &st) == -1 || stat(".", &root) == -1)
+		return false;
+	return !is_same_folder(&st, a->folders[FOLDER_RAW]) &&
+	       !is_same_folder(&st, a->folders[FOLDER_EDITED]) &&
+	       !is_same_folder(&st, a->journal) &&
+	       !(f == FOLDER_TEMP && is_same_folder(&st, a->folders[FOLDER_BACKUP])) &&
+	       !(st.st_dev == root.st_dev && st.st_ino == root.st_ino);
+}
+
 /* Where a stored name is looked for first; the view `recording` in sql/ agrees. */
 static bool
 is_edited(const char *stored, size_t len, const char *hint)

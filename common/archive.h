@@ -45,6 +45,9 @@ void archive_close(struct archive *a);
 const char *archive_folder_name(enum folder f);
 /* Makes the folder when it is absent. */
 int archive_need_folder(struct archive *a, enum folder f, struct err *e);
+/* Whether a folder is there and for temp, or backup, alone, by its identity: none of the other
+ * folders, the journals' or the root. */
+bool archive_is_apart(const struct archive *a, enum folder f);
 
 /*
  * Finds the file of a stored name (not trusted, may hold anything) beneath raw or edited. 0 with *f

@@ -238,27 +238,20 @@ parse_object(const char *text)
 	return NULL;
 }
 
-int
-catalogue_remote_get(
-    struct catalogue *c, const char *url, struct catalogue_remote *m, struct err *e)
+/* The remote of a statement with the columns of sync_remote_get: 1, 0, -1. */
+static int
+read_remote(struct catalogue *c, sqlite3_stmt *s, struct catalogue_remote *m, struct err *e)
 {
-	sqlite3_stmt *s;
-	int rc;
+	int rc = catalogue_step(c, s, e);
 
-	*m = (struct catalogue_remote){.rows = -1};
-	if (!has_tables(c))
-		return 0;
-	if ((s = catalogue_stmt(c, sql_sync_remote_get, e)) == NULL)
-		return -1;
-	bind_text(s, 1, url);
-	if ((rc = catalogue_step(c, s, e)) == 1) {
+	if (rc == 1) {
 		m->id = sqlite3_column_int64(s, 0);
 		get_text(s, 2, m->owner, sizeof m->owner);
 		m->probed = parse_object((const char *)sqlite3_column_text(s, 3));
 		get_text(s, 4, m->probed_at, sizeof m->probed_at);
 		m->rows = get_int(s, 5, -1);
 		get_text(s, 7, m->catalogue_digest, sizeof m->catalogue_digest);
-		if ((m->url = mem_str(url, e)) == NULL ||
+		if (get_copy(s, 1, &m->url, e) == -1 ||
 		    get_copy(s, 6, &m->catalogue_tag, e) == -1) {
 			catalogue_remote_free(m);
 			rc = -1;
@@ -266,6 +259,36 @@ catalogue_remote_get(
 	}
 	sqlite3_reset(s);
 	return rc;
+}
+
+int
+catalogue_remote_get(
+    struct catalogue *c, const char *url, struct catalogue_remote *m, struct err *e)
+{
+	sqlite3_stmt *s;
+
+	*m = (struct catalogue_remote){.rows = -1};
+	if (!has_tables(c))
+		return 0;
+	if ((s = catalogue_stmt(c, sql_sync_remote_get, e)) == NULL)
+		return -1;
+	bind_text(s, 1, url);
+	return read_remote(c, s, m, e);
+}
+
+int
+catalogue_remote_next(
+    struct catalogue *c, int64_t after_id, struct catalogue_remote *m, struct err *e)
+{
+	sqlite3_stmt *s;
+
+	*m = (struct catalogue_remote){.rows = -1};
+	if (!has_tables(c))
+		return 0;
+	if ((s = catalogue_stmt(c, sql_sync_remotes, e)) == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, after_id);
+	return read_remote(c, s, m, e);
 }
 
 int

@@ -37,6 +37,9 @@ struct catalogue_remote {
 /* 1, 0 when it was never used, -1. Free with catalogue_remote_free. */
 int catalogue_remote_get(
     struct catalogue *c, const char *url, struct catalogue_remote *m, struct err *e);
+/* The one with the next larger id; 0 is before the first. As above, with 0 at the end. */
+int catalogue_remote_next(
+    struct catalogue *c, int64_t after_id, struct catalogue_remote *m, struct err *e);
 /* Inserts it (id 0: m->id is filled) or updates it. */
 int catalogue_remote_put(struct catalogue *c, struct catalogue_remote *m, struct err *e);
 void catalogue_remote_free(struct catalogue_remote *m);

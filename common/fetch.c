@@ -12,7 +12,6 @@
 #include "io.h"
 #include "mem.h"
 
-#define SUFFIX ".pull"
 #define BLOCK (256 * 1024)
 #define RECORDING_MODE 0644
 
@@ -35,19 +34,19 @@ fetch_check_name(const char *name, size_t len, struct err *e)
 	return 0;
 }
 
-/* The name in temp; a long one does not leave room for the suffix. */
-static void
-temp_name(const char *name, char temp[FETCH_NAME_MAX])
+/* A long one does not leave room for the suffix. */
+void
+fetch_temp_name(const char *name, char temp[FETCH_NAME_MAX])
 {
 	char hex[HASH_XXH3_64_HEX];
 	size_t len = strlen(name);
 
-	if (len + sizeof SUFFIX <= FETCH_NAME_MAX) {
-		snprintf(temp, FETCH_NAME_MAX, "%s" SUFFIX, name);
+	if (len + sizeof FETCH_SUFFIX <= FETCH_NAME_MAX) {
+		snprintf(temp, FETCH_NAME_MAX, "%s" FETCH_SUFFIX, name);
 		return;
 	}
 	hash_xxh3_64_hex(name, len, hex);
-	snprintf(temp, FETCH_NAME_MAX, "%.200s.%s" SUFFIX, name, hex);
+	snprintf(temp, FETCH_NAME_MAX, "%.200s.%s" FETCH_SUFFIX, name, hex);
 }
 
 /* ---- the file ---- */
@@ -59,7 +58,7 @@ open_temp(const struct fetch *f, struct fetched *got, struct err *e)
 {
 	int temp = f->s->a.folders[FOLDER_TEMP], rc;
 
-	temp_name(f->name, got->temp);
+	fetch_temp_name(f->name, got->temp);
 	got->fd = openat(temp, got->temp,
 	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	if (got->fd == -1 && errno != ELOOP && errno != ENXIO && errno != EISDIR)

@@ -14,6 +14,7 @@
 #include "sync.h"
 
 #define FETCH_NAME_MAX 256
+#define FETCH_SUFFIX ".pull"
 
 struct fetch {
 	struct sync *s; /* temp/ is there */
@@ -34,6 +35,8 @@ struct fetched {
 
 /* Whether a file of the archive may have this name, which is not trusted: -1 with unsafe_path. */
 int fetch_check_name(const char *name, size_t len, struct err *e);
+/* The name that what arrives has in temp/. */
+void fetch_temp_name(const char *name, char temp[FETCH_NAME_MAX]);
 /*
  * 0; -1 and *e, of class ERR_ITEM for what is this object's alone (checksum_mismatch,
  * size_mismatch, no_space, conflict, missing, remote). fetched_close in each case. From many

@@ -38,9 +38,4 @@ void jobqueue_ended(
 int jobqueue_settle(struct jobqueue *q, struct err *e);
 void jobqueue_close(struct jobqueue *q);
 
-/* rec-sync jobs: lists all (a record each), or puts those with these ids back into the queue
- * ("retry": attempts 0), or cancels them ("cancel": of a running one, cancel_requested). `words` is
- * NULL-ended: [list] | retry ID… | cancel ID…. Needs no remote: a, and t. */
-int jobqueue_command(struct tool *t, struct archive *a, char **words, struct err *e);
-
 #endif

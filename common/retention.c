@@ -30,6 +30,7 @@
 #include "scan.h"
 
 #define DAY_S 86400
+#define PULL_MIN_S (7 * DAY_S)
 #define NO_AGE INT64_MIN
 
 /* A name that a journal has. */
@@ -362,29 +363,15 @@ given_up(const struct retention *r, const char *name, int64_t *age_s)
 
 /* ---- folders ---- */
 
-static bool
-is_same_folder(const struct stat *st, int fd)
-{
-	struct stat other;
-
-	return fd != -1 && fstat(fd, &other) == 0 && st->st_dev == other.st_dev &&
-	       st->st_ino == other.st_ino;
-}
-
-/* Whether a folder is for temp or backup alone: by its identity, not its spelling. */
+/* Whether a folder is for temp or backup alone. */
 static bool
 is_apart(const struct retention *r, enum folder f)
 {
-	const int *folders = r->a->folders;
-	struct stat st, root;
+	struct stat st, db;
 
-	if (folders[f] == -1 || fstat(folders[f], &st) == -1 || stat(".", &root) == -1)
-		return false;
-	return !is_same_folder(&st, folders[FOLDER_RAW]) &&
-	       !is_same_folder(&st, folders[FOLDER_EDITED]) &&
-	       !is_same_folder(&st, r->a->journal) && !is_same_folder(&st, r->database_fd) &&
-	       !(f == FOLDER_TEMP && is_same_folder(&st, folders[FOLDER_BACKUP])) &&
-	       !(st.st_dev == root.st_dev && st.st_ino == root.st_ino);
+	return archive_is_apart(r->a, f) && fstat(r->a->folders[f], &st) == 0 &&
+	       !(r->database_fd != -1 && fstat(r->database_fd, &db) == 0 &&
+		   st.st_dev == db.st_dev && st.st_ino == db.st_ino);
 }
 
 static int
@@ -501,11 +488,54 @@ is_part(const char *name)
 	return n > 5 && strcmp(name + n - 5, ".part") == 0;
 }
 
+/* What a pull goes on with. */
+static bool
+is_pull(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".pull") == 0;
+}
+
+/* Whether somebody is writing it. */
+static bool
+is_held(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct err ignored;
+	bool held;
+
+	if (fd == -1)
+		return false;
+	held = io_try_lock(fd, &ignored) == 0;
+	close(fd);
+	return held;
+}
+
+/* Of a file in temp that is to be told; else NO_AGE. */
+static int64_t
+temp_age(const struct retention *r, int fd, const char *name, struct stat *st)
+{
+	int64_t then, age;
+
+	if (is_part(name) || !is_candidate(r, fd, name, st))
+		return NO_AGE;
+	then = st->st_mtim.tv_sec;
+	/* One that is whole has the recording's time already. */
+	if (is_pull(name) && st->st_ctim.tv_sec > then)
+		then = st->st_ctim.tv_sec;
+	age = age_since(r, then);
+	if (!is_old(r, age) || (is_pull(name) && (age < PULL_MIN_S || is_held(fd, name))))
+		return NO_AGE;
+	return age;
+}
+
 static int
 tell_temp(const struct retention *r, struct err *e)
 {
 	struct names l = {0};
 	struct stat st;
+	int64_t age_s;
 	int fd = r->a->folders[FOLDER_TEMP], rc;
 
 	if (!is_apart(r, FOLDER_TEMP))
@@ -515,11 +545,10 @@ tell_temp(const struct retention *r, struct err *e)
 		struct retention_item item = {
 		    .kind = RETENTION_TEMP, .dirfd = fd, .name = l.name[i]};
 
-		if (is_part(item.name) || !is_candidate(r, fd, item.name, &st) ||
-		    !is_old(r, age_since(r, st.st_mtim.tv_sec)))
+		if ((age_s = temp_age(r, fd, item.name, &st)) == NO_AGE)
 			continue;
 		item.size_bytes = st.st_size;
-		rc = tell(r, &item, r->a->paths[FOLDER_TEMP], age_since(r, st.st_mtim.tv_sec), e);
+		rc = tell(r, &item, r->a->paths[FOLDER_TEMP], age_s, e);
 	}
 	names_free(&l);
 	return rc;

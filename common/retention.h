@@ -5,7 +5,9 @@
  * script of the existing application leaves beside it (app_backup_YYYYMMDD_HHMMSS.db). Age:
  *
  *	a file in temp		since it was last modified; a .part, which is a recording that
- *				was cut off, never
+ *				was cut off, never; a .pull, which rec-sync pull goes on with,
+ *				since it was changed in any way, a week at least, and never
+ *				while somebody holds it
  *	a file in backup	that journals name (their runs put it there, or taking them back
  *				did): with the latest of them; else since it was last modified
  *	a run			since it ended, by its journal; one that is open or interrupted

@@ -9,6 +9,7 @@
 
 #define PAGE_KEYS 1000
 #define EMPTY_PAGES 100 /* in a row: a listing that gets nowhere */
+#define THIN_PAGES 1000 /* in a row, with one key at most: nor will this one in our time */
 
 /* What one page says, while it is read. */
 struct page {
@@ -142,6 +143,12 @@ static int
 turn(struct s3_listing *l, struct page *p, struct err *e)
 {
 	l->empty = l->n == 0 ? l->empty + 1 : 0;
+	l->thin = l->n <= 1 ? l->thin + 1 : 0;
+	if (p->truncated && l->thin > THIN_PAGES)
+		return err_item(e, P_REMOTE,
+		    "the list of %s does not end: the server has given %d pages in a row with one "
+		    "name at most; look at its limit of names in a page (max-keys)",
+		    l->prefix, THIN_PAGES);
 	if (p->truncated && (p->next == NULL || l->empty > EMPTY_PAGES ||
 				(l->token != NULL && strcmp(l->token, p->next) == 0)))
 		return err_item(e, P_REMOTE,

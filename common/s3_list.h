@@ -13,7 +13,7 @@ struct s3_listing {
 	struct remote_object *page;
 	size_t n, room, at;
 	bool ended;
-	unsigned empty;		       /* pages in a row */
+	unsigned empty, thin;	       /* pages in a row: without a key, with one at most */
 	char last[REMOTE_KEY_MAX + 1]; /* given; "" */
 	struct remote_sorted *sorted;  /* where the order is not that of the bytes */
 };

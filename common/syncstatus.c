@@ -217,60 +217,49 @@ put_remote(struct json *rec, const struct catalogue_remote *m, const char *url, 
 
 /* url may be NULL: no remote. */
 static int
-tell(struct tool *t, struct archive *a, const char *url, const struct queue *q, struct err *e)
+tell(struct tool *t, struct archive *a, const struct catalogue_remote *m, const char *url,
+    const struct queue *q, struct err *e)
 {
-	struct catalogue_remote m = {0};
 	struct json *rec = NULL;
 	struct counts n;
-	int rc = url != NULL ? catalogue_remote_get(a->catalogue, url, &m, e) : 0;
+	int rc = -1;
 
-	if (rc != -1 && count_rows(a->catalogue, m.id, &n, e) == 0 &&
-	    (rec = json_new_object(e)) != NULL && put_remote(rec, &m, url, e) == 0 &&
-	    put_counts(rec, &n, e) == 0 && put_uploads(a->catalogue, m.id, rec, e) == 0 &&
-	    put_jobs(rec, q, e) == 0)
+	if (count_rows(a->catalogue, m->id, &n, e) == 0 && (rec = json_new_object(e)) != NULL &&
+	    put_remote(rec, m, url, e) == 0 && put_counts(rec, &n, e) == 0 &&
+	    put_uploads(a->catalogue, m->id, rec, e) == 0 && put_jobs(rec, q, e) == 0)
 		rc = tool_emit(t, rec, e);
-	else
-		rc = -1;
 	json_free(rec);
-	catalogue_remote_free(&m);
 	tool_idle(t);
 	return rc;
 }
 
-/* The URL of the remote with this id, for the caller to free: 1, 0, -1. */
 static int
-url_of(struct catalogue *c, int64_t id, char **url, struct err *e)
+tell_one(struct tool *t, struct archive *a, const char *url, const struct queue *q, struct err *e)
 {
-	struct json *row = NULL;
-	const char *text;
-	int rc = catalogue_row_get(c, "rec_remotes", "id", id, &row, e);
+	struct catalogue_remote m;
+	int rc = catalogue_remote_get(a->catalogue, url, &m, e);
 
-	*url = NULL;
-	if (rc == 1 && (text = json_get_str(row, "url")) != NULL &&
-	    (*url = mem_str(text, e)) == NULL)
-		rc = -1;
-	json_free(row);
+	if (rc != -1)
+		rc = tell(t, a, &m, url, q, e);
+	catalogue_remote_free(&m);
 	return rc;
 }
 
-/* Remotes are never forgotten, so their ids have no gaps. */
 static int
 tell_all(struct tool *t, struct archive *a, const struct queue *q, struct err *e)
 {
-	bool none = true;
-	char *url;
+	struct catalogue_remote m;
+	int64_t id = 0;
 	int rc;
 
-	for (int64_t id = 1; (rc = url_of(a->catalogue, id, &url, e)) == 1; id++) {
-		if (url != NULL) {
-			none = false;
-			rc = tell(t, a, url, q, e);
-		}
-		free(url);
+	while ((rc = catalogue_remote_next(a->catalogue, id, &m, e)) == 1) {
+		id = m.id;
+		rc = m.url != NULL ? tell(t, a, &m, m.url, q, e) : 0;
+		catalogue_remote_free(&m);
 		if (rc == -1)
 			return -1;
 	}
-	return rc == 0 && none ? tell(t, a, NULL, q, e) : rc;
+	return rc == 0 && id == 0 ? tell(t, a, &m, NULL, q, e) : rc;
 }
 
 int
@@ -285,5 +274,5 @@ syncstatus_run(struct tool *t, struct archive *a, const char *remote, struct err
 	t->columns = columns;
 	if (count_jobs(a->catalogue, &q, e) == -1)
 		return -1;
-	return remote != NULL ? tell(t, a, remote, &q, e) : tell_all(t, a, &q, e);
+	return remote != NULL ? tell_one(t, a, remote, &q, e) : tell_all(t, a, &q, e);
 }

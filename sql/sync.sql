@@ -8,6 +8,10 @@
 -- name: sync_remote_get
 SELECT id, url, owner, probed, probed_at, recordings, catalogue_tag, catalogue_digest FROM main.rec_remotes WHERE url = ?1
 
+-- name: sync_remotes
+SELECT id, url, owner, probed, probed_at, recordings, catalogue_tag, catalogue_digest FROM main.rec_remotes WHERE id > ?1
+	ORDER BY id LIMIT 1
+
 -- name: sync_remote_insert
 INSERT INTO main.rec_remotes (id, url, owner, probed, probed_at, recordings, catalogue_tag, catalogue_digest)
 	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)

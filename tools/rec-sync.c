@@ -12,7 +12,7 @@
 #include "audit.h"
 #include "catalogue_sync.h"
 #include "clock.h"
-#include "jobqueue.h"
+#include "jobcommand.h"
 #include "ledger.h"
 #include "metrics.h"
 #include "pull.h"
@@ -275,7 +275,7 @@ with_archive(struct tool *t, const struct opts *o, struct err *e)
 
 	if (archive_open(&a, t->environment, write, &tool_stop, e) == -1)
 		return -1;
-	rc = t->command == JOBS ? jobqueue_command(t, &a, t->operands, e) : status(t, &a, o, e);
+	rc = t->command == JOBS ? jobcommand_run(t, &a, t->operands, e) : status(t, &a, o, e);
 	archive_close(&a);
 	return rc;
 }

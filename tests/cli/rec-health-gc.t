@@ -79,6 +79,30 @@ old()
 	done
 }
 
+# ---- what rec-sync pull goes on with
+make_archive
+temp=recordings/temp
+old 400 $temp/{one,held}.wav.pull $temp/.pull
+later()
+{
+	run env NO_FAKE_STAT=1 REC_RETENTION_DAYS="$2" \
+	    ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
+	    faketime -m -f "+${1}d" rec-health -C "$root" -o json gc
+}
+exec 8<"$root/$temp/held.wav.pull"
+flock 8
+gc
+is "its time may be the recording's: when it was changed counts" "$(kinds)" ""
+later 6 2
+is "it stays for a week, however short all else is kept" "$(kinds)" ""
+later 8 30
+is "and as long as all else" "$(kinds)" ""
+later 8 2
+is "then it goes, unless somebody holds it" "$(kinds)" "temp $temp/one.wav.pull false"
+exec 8<&-
+later 8 2
+is "which ends" "$(kinds | wc -l)" 2
+
 # ---- by the time of modification
 make_archive
 temp=recordings/temp

@@ -140,6 +140,7 @@ for how in unordered repeated endless no_token outside names huge invalid bomb e
 	s3_rules "{\"rules\": [{\"op\": \"list\", \"listing\": \"$how\"}]}"
 	run timeout 60 rec-sync push -C work --remote "s3://shelf/$prefix"
 	ok "listing $how: ends with an answer ($st)" test "$st" -le 4
+	[ $how != endless ] || stderr_has "listing endless: that it has no end is told" 'does not end'
 	s3_rules '{}'
 	run rec-sync push -C work --remote "s3://shelf/$prefix"
 	status "listing $how: and then all is well" 0

@@ -186,6 +186,38 @@ rm "new/recordings/temp/$file.pull"
 sync pull new
 is "after that it is fetched" "$st $(manifest new/recordings/raw | cksum)" "0 $(cksum <<<"$keep")"
 
+# ---- what is left of an object that is not there any more
+head -c 3000 "remote/raw/$file" >new/recordings/temp/gone.wav.pull
+head -c 3000 "remote/raw/$file" >new/recordings/temp/held.wav.pull
+head -c 3000 "remote/raw/$file" >"new/recordings/temp/$other.pull"
+head -c 3000 "remote/raw/$file" >new/recordings/temp/other.wav
+ln new/recordings/temp/other.wav new/recordings/temp/linked.wav.pull
+ln -s nowhere new/recordings/temp/link.wav.pull
+exec 8<new/recordings/temp/held.wav.pull
+flock 8
+left=$(ls new/recordings/temp)
+sync pull new -n
+is "a dry run removes nothing" "$(ls new/recordings/temp)" "$left"
+sync pull new "raw/$file"
+is "nor does a pull of items" "$(ls new/recordings/temp)" "$left"
+sql new/db/app.db "INSERT INTO rec_remotes (id, url, owner) VALUES (77, 'file:///elsewhere', '00000000')"
+sync pull new
+is "nor one of an archive that has another remote" "$(ls new/recordings/temp)" "$left"
+sql new/db/app.db "DELETE FROM rec_remotes WHERE id = 77"
+sync pull new
+is "a pull of all removes what nobody has, holds or named" "$(ls new/recordings/temp | sort)" \
+    "$(printf '%s\n' held.wav.pull "$other.pull" other.wav linked.wav.pull link.wav.pull | sort)"
+exec 8<&-
+for where in recordings/raw recordings/backup db .; do
+	echo mine >"new/$where/x.pull"
+	REC_TEMP_PATH=$where sync pull new
+	is "nothing is removed from $where when that is temp as well" "$st $(cat "new/$where/x.pull")" "0 mine"
+	rm "new/$where/x.pull"
+done
+sync pull new
+ok "and the other when it is let go" test ! -e new/recordings/temp/held.wav.pull
+rm new/recordings/temp/*
+
 # ---- a remote that lies
 rm "new/recordings/raw/$file"
 cp -p "remote/raw/$file" good

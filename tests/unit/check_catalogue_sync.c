@@ -75,8 +75,8 @@ sql(const char *text)
 static void
 upgrade(void)
 {
-	sh("for n in 001-toolkit 002-fixity 003-provenance 004-sync; do"
-	   " sqlite3 app.db <%s/sql/$n.sql || exit 1; done",
+	sh("cd '%s/sql' && cat 001-toolkit.sql 002-fixity.sql 003-provenance.sql 004-sync.sql |"
+	   " sqlite3 -bail -cmd 'PRAGMA synchronous = OFF' \"$OLDPWD/app.db\"",
 	    start_dir);
 	open_as(true);
 	ck_assert_int_eq(catalogue_shape(c)->toolkit_version, CATALOGUE_VERSION);
@@ -483,6 +483,35 @@ START_TEST(a_remote_is_kept_as_it_was_put)
 	ck_assert_int_eq(catalogue_remote_get(c, "s3://bucket/one", &m, &e), 1);
 	ck_assert_ptr_null(m.probed);
 	catalogue_remote_free(&m);
+}
+END_TEST
+
+START_TEST(remotes_are_told_one_after_another)
+{
+	static const int64_t ids[] = {3, 90, 91};
+	struct catalogue_remote m;
+	int64_t id = remote;
+
+	sql("INSERT INTO rec_remotes (id, url, owner) VALUES (90, 's3://b/90', '00000090'), "
+	    "(3, 's3://b/3', '00000003'), (91, 's3://b/91', '00000091')");
+	ck_assert_int_eq(remote, 1);
+	ck_assert_int_eq(catalogue_remote_next(c, 0, &m, &e), 1);
+	ck_assert_int_eq(m.id, remote);
+	ck_assert_str_eq(m.url, "s3://bucket/one");
+	catalogue_remote_free(&m);
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+		char url[16];
+
+		ck_assert_int_eq(catalogue_remote_next(c, id, &m, &e), 1);
+		ck_assert_int_eq(id = m.id, ids[i]);
+		snprintf(url, sizeof url, "s3://b/%d", (int)id);
+		ck_assert_str_eq(m.url, url);
+		ck_assert_int_eq(m.rows, -1);
+		catalogue_remote_free(&m);
+	}
+	ck_assert_int_eq(catalogue_remote_next(c, id, &m, &e), 0);
+	ck_assert_int_eq(m.id, 0);
+	ck_assert_ptr_null(m.url);
 }
 END_TEST
 
@@ -1039,6 +1068,7 @@ main(void)
 	tcase_add_test(t, a_walk_refuses_an_order_that_is_not_that_of_the_bytes);
 	tcase_add_test(t, ranges_are_every_nth_key);
 	tcase_add_test(t, a_remote_is_kept_as_it_was_put);
+	tcase_add_test(t, remotes_are_told_one_after_another);
 	tcase_add_test(t, an_object_is_kept_as_it_was_put);
 	tcase_add_test(t, what_is_no_proof_is_not_taken);
 	tcase_add_test(t, what_a_rename_left_is_found_by_its_bytes);
