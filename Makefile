@@ -6,6 +6,7 @@
 #	make check-valgrind   the same under valgrind
 #	make check-fault-full every fault at every call on every archive (long)
 #	make check-scale      100,000 rows (long)
+#	make check-sync       2,000 recordings to each kind of server and back (long)
 #	make compare-capture  what rec-capture, arecord, sox and ffmpeg leave behind when something goes wrong
 #	make bench            speed, as ratios to other tools in one run
 #	make bench-trim       speed of rec-trim beside cp, sox, ffmpeg and flac
@@ -132,6 +133,10 @@ check-valgrind:
 check-fault-full: all $(B)/fault/shim.so $(B)/fault/take-driver $(TESTDEV)
 	REC_FAULT=full REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
 
+# Thousands of recordings to each kind of server and back.
+check-sync: all $(B)/fault/shim.so
+	REC_SYNC_FILES=2000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/rec-sync-servers.t
+
 check-scale: all $(B)/fault/shim.so
 	REC_SCALE=100000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/scale.t
 
@@ -177,4 +182,4 @@ clean:
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/unit/*.d)
 .PHONY: all check check-static check-unit check-cli check-fault check-asan check-valgrind check-fault-full \
-	check-scale bench bench-trim compare-capture lint install uninstall dist deb clean
+	check-scale check-sync bench bench-trim compare-capture lint install uninstall dist deb clean

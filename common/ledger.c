@@ -71,17 +71,21 @@ read_session(struct sync *s, const struct catalogue_upload *u, char session[REMO
 {
 	struct session_name name = name_of(u);
 	struct buf text = {0};
+	int rc;
 
 	if (faccessat(s->folder, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
-	if (io_read_file(s->folder, name.text, REMOTE_SESSION_MAX - 1, &text, e) == -1) {
+	rc = io_read_file(s->folder, name.text, REMOTE_SESSION_MAX - 1, &text, e);
+	if (rc == -1) {
 		e->class = ERR_SYSTEM;
-		return -1;
+	} else {
+		memcpy(session, text.data, text.len + 1);
+		rc = session[0] != '\0';
 	}
-	memcpy(session, text.len > 0 ? text.data : "", text.len + 1);
-	explicit_bzero(text.data, text.len);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
 	buf_free(&text);
-	return session[0] != '\0';
+	return rc;
 }
 
 static int

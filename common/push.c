@@ -378,6 +378,8 @@ send(struct push *p, struct task *k, struct err *e)
 	if (i->action == ACTION_RENAME && (rc = rename_object(p->s, i, &renamed, e)) == 1) {
 		u.is_there = true;
 		u.there = &renamed;
+		/* The copy is ours: when its bytes turn out to be others, they are sent. */
+		u.may_replace = true;
 	} else if (i->action == ACTION_RENAME && rc == 0) {
 		u.may_replace = i->is_there;
 		i->action = i->is_there ? ACTION_REPLACE : ACTION_UPLOAD;

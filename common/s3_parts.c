@@ -478,16 +478,18 @@ sweep_page(struct sweeping *w, struct timespec since, struct err *e)
 	struct buf query = {0};
 	int rc = -1;
 
+	o.wants = S3_WANTS_UNSUPPORTED;
+	w->truncated = false;
 	if (uploads_query(w, &query, e) == 0) {
 		o.query = query.data;
 		rc = s3_run(&o, e);
 	}
-	if (rc == 0) {
+	/* Some servers cannot list them: then what nobody noted stays. */
+	if (rc == 0 && o.a.status != 501) {
 		const char *text = o.a.body.len > 0 ? o.a.body.data : "";
 
 		w->since = since;
 		w->since.tv_sec += (o.a.has_skew ? o.a.skew_s : 0) - SWEEP_ALLOWED_S;
-		w->truncated = false;
 		w->encoded = strstr(text, "<EncodingType>url<") != NULL;
 		rc = xml_read(text, o.a.body.len, note_upload, w, e);
 	}

@@ -46,8 +46,12 @@ static const struct tool_option common[] = {
 
 atomic_int tool_stop;
 
-/* Of the first write to stdout that failed: stdio keeps no more than that one did. */
+/* Of the first write to stdout that failed. */
 static int output_errno;
+/* Records that are not written yet. Not by stdio, which throws away what it holds when a signal
+ * comes while the reader is slow. */
+static char output[4096];
+static size_t output_len;
 
 /* ---- messages ---- */
 
@@ -399,13 +403,52 @@ tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
 	return 0;
 }
 
+/* A second signal ends it, when nobody reads. */
+static int
+write_output(const char *p, size_t len)
+{
+	ssize_t n;
+
+	for (; len > 0; p += n, len -= (size_t)n) {
+		while ((n = write(STDOUT_FILENO, p, len)) == -1 && errno == EINTR)
+			;
+		if (n == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Writes what is held; what failed once is not tried again. */
+static int
+write_held(void)
+{
+	if (output_errno == 0 && (write_output(output, output_len) == -1 || fflush(stdout) != 0))
+		output_errno = errno;
+	output_len = 0;
+	return output_errno == 0 ? 0 : -1;
+}
+
+static int
+hold(const char *p, size_t len)
+{
+	if (len > sizeof output - output_len && write_held() == -1)
+		return -1;
+	if (len > sizeof output) {
+		if (write_output(p, len) == 0)
+			return 0;
+		output_errno = errno;
+		return -1;
+	}
+	memcpy(output + output_len, p, len);
+	output_len += len;
+	return isatty(STDOUT_FILENO) ? write_held() : 0;
+}
+
 static int
 flush(struct err *e)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (write_held() == 0)
 		return 0;
-	if (output_errno == 0)
-		output_errno = errno;
 	errno = output_errno;
 	if (errno == EPIPE) {
 		atomic_store(&tool_stop, SIGPIPE);
@@ -511,7 +554,7 @@ tool_emit(struct tool *t, const struct json *rec, struct err *e)
 		rc = emit_path(rec, t->output == TOOL_PATH0, &line, e);
 		break;
 	}
-	if (rc == 0 && line.len > 0 && fwrite(line.data, 1, line.len, stdout) != line.len)
+	if (rc == 0 && line.len > 0 && hold(line.data, line.len) == -1)
 		rc = flush(e);
 	buf_free(&line);
 	return rc;
@@ -606,10 +649,8 @@ void
 tool_flush(void)
 {
 	/* Nobody reads on, or the disk is full: tool_finish tells which. */
-	if (output_errno == 0 && fflush(stdout) != 0) {
-		output_errno = errno;
+	if (output_errno == 0 && write_held() == -1)
 		atomic_store(&tool_stop, SIGPIPE);
-	}
 }
 
 void

@@ -577,6 +577,41 @@ is_worth_keeping(const struct err *e)
 }
 
 static int
+send_and_finish(struct parts *p, struct catalogue_object *o, struct err *e)
+{
+	return send_parts(p, e) == -1 ? -1 : finish(p, o, e);
+}
+
+static int
+send_anew(struct parts *p, struct catalogue_object *o, struct err *e)
+{
+	if (cut_into_parts(p, e) == -1 || begin_anew(p, e) == -1)
+		return -1;
+	return send_and_finish(p, o, e);
+}
+
+/* The remote has lost the upload while parts were sent, so that nothing of it is left. */
+static bool
+is_lost(const struct parts *p, const struct err *e)
+{
+	return p->up.id != 0 && !sync_is_fatal(e) && e->code != NULL &&
+	       strcmp(e->code, P_MISSING) == 0;
+}
+
+static int
+send_once_more(struct parts *p, struct catalogue_object *o, struct err *e)
+{
+	if (give_up(p->g->s, &p->up, e) == -1)
+		return -1;
+	free(p->part);
+	p->part = NULL;
+	p->confirmed = p->done_bytes = 0;
+	p->hashed = p->taken = 0;
+	p->failed = p->resumed = false;
+	return send_anew(p, o, e);
+}
+
+static int
 run_parts(struct parts *p, struct catalogue_object *o, enum upload_result *how, struct err *e)
 {
 	struct remote_object there;
@@ -585,10 +620,10 @@ run_parts(struct parts *p, struct catalogue_object *o, enum upload_result *how, 
 
 	if (rc == 2)
 		rc = read_file(p->g, p->up.part_bytes, e) == -1 ? -1 : must_be(p->g, &there, o, e);
-	else if (rc != -1 && (rc == 1 || (cut_into_parts(p, e) == 0 && begin_anew(p, e) == 0)))
-		rc = send_parts(p, e) == -1 ? -1 : finish(p, o, e);
-	else
-		rc = -1;
+	else if (rc != -1)
+		rc = rc == 1 ? send_and_finish(p, o, e) : send_anew(p, o, e);
+	if (rc == -1 && is_lost(p, e))
+		rc = send_once_more(p, o, e);
 	*how = p->resumed ? UPLOAD_RESUMED : UPLOAD_SENT;
 	if (rc == -1 && p->up.id != 0 && !is_worth_keeping(e))
 		give_up(p->g->s, &p->up, &dropped);

@@ -316,11 +316,12 @@ _s3rver_install()
 	) 9>"$to/lock"
 }
 
+# Its continuation tokens are encrypted by a cipher that OpenSSL 3 calls legacy.
 _s3rver()
 {
 	_free_port; S3_PORT=$_port
 	mkdir "$_dir/data"
-	_spawn "$_log" node "$TOP/build/s3rver/node_modules/s3rver/bin/s3rver.js" -a 127.0.0.1 -p $S3_PORT \
+	_spawn "$_log" node --openssl-legacy-provider "$TOP/build/s3rver/node_modules/s3rver/bin/s3rver.js" -a 127.0.0.1 -p $S3_PORT \
 	    -d "$_dir/data" --silent
 	_poll $_pid _listens $_pid $S3_PORT
 }

@@ -25,7 +25,17 @@ stop_fake()
 	wait "$fake" 2>/dev/null
 }
 
-trap 'stop_fake; _finish' EXIT
+# With the status that the test ends with.
+finish_fake()
+{
+	local rc=$?
+
+	stop_fake
+	(exit $rc)
+	_finish
+}
+
+trap finish_fake EXIT
 start_fake
 head -c 3000000 /dev/urandom >song
 head -c 1000 /dev/urandom >small

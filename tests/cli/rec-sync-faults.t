@@ -69,6 +69,7 @@ recovers "a connection that breaks" '{"rules": [{"op": "*", "odds": 0.3, "seed":
 recovers "a listing that breaks off" '{"rules": [{"op": "list", "times": 2, "drop": "body"}]}'
 recovers "a stall" '{"rules": [{"op": "upload_part", "times": 1, "stall": 4}]}'
 stderr_has "a stall is told" 'no byte from or to .* for 1 s; tried again'
+recovers "an upload that the server has given up" '{"rules": [{"op": "upload_part", "times": 1, "error": "NoSuchUpload", "status": 404}]}'
 recovers "an error inside a 200" '{"rules": [{"op": "complete", "times": 1, "error": "InternalError", "inside": true}]}'
 recovers "an empty ETag of complete" '{"rules": [{"op": "complete", "times": 9, "etag": ""}]}'
 recovers "a wrong ETag of a part" '{"rules": [{"op": "upload_part", "times": 1, "etag": "00000000000000000000000000000000"}]}'

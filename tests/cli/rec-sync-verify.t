@@ -106,7 +106,7 @@ rm -r remote
 mv whole remote
 sync verify --download
 is "the objects are back" "$st $(counts)" "0 [16,16,0,0,0,0]"
-sql "$root/db/app.db" "UPDATE rec_measurements SET sha256 = printf('%064d', 1) WHERE recording_id = 1"
+sql "$root/db/app.db" "UPDATE rec_measurements SET sha256 = printf('%064d', 1) WHERE recording_id = 1; UPDATE recordings SET checksum = printf('%064d', 1) WHERE id = 1"
 sync verify 1
 is "a recording that was changed since" "$(jq -r 'select(.key) | .problem.code' "$out")" checksum_mismatch
 stderr_has "says what to do" "changed after its object .* run rec-sync push"

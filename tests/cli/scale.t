@@ -111,6 +111,37 @@ rec-migrate -q -C "$root" rollback >/dev/null
 rec-migrate -q -C "$root" apply >/dev/null
 is "and the same catalogue as apply" "$(sql "$db" .dump | sed -E "$mask" | sha256sum)" "$(sql piped/app.db .dump | sed -E "$mask" | sha256sum)"
 
+# ---- rec-sync ----
+
+# Once sent, comparing takes a listing and the catalogue.
+if [ "$scale" -lt 100000 ]; then
+	skip "rec-sync of what is there already" "make check-scale"
+else
+	remote=$TMP/remote
+	mkdir "$remote"
+	tool_kib()
+	{
+		/usr/bin/time -f %M -o kib "$BIN/rec-sync" -C "$root" -q "$@" --remote "file://$remote" >"$out" 2>"$errf" </dev/null
+		st=$?
+		kib=$(tail -n 1 kib)
+	}
+	tool_kib push
+	status "push of $scale" 0
+	is "each is there" "$(find "$remote/raw" -type f | wc -l) $(sql "$db" "SELECT count(*) FROM rec_objects") $(sql "$db" "SELECT count(*) FROM recordings WHERE sync_status = 'synced'")" "$scale $scale $scale"
+	echo "# push: $kib KiB"
+	for command in push verify; do
+		tool_kib $command
+		echo "# $command of what is there: $kib KiB"
+		status "$command of what is there" 0
+		ok "$command of what is there: below 32 MB" test "$kib" -lt 32768
+		strace -f -qq -e trace=open,openat,openat2 -o calls rec-sync -C "$root" -q $command --remote "file://$remote" >"$out" </dev/null
+		is "$command of what is there: opens no recording" "$(grep -c 'raw_[0-9a-f]*\.wav' calls)" 0
+		[ $command = verify ] || is "and sends nothing" "$(cat "$out")" ""
+	done
+	jq_is "verify: all are proven" '[.recordings, .verified]' "[$scale,$scale]"
+	rm -rf calls "$remote"
+fi
+
 # ---- rec-health ----
 
 # A tenth of it, to compare with.
