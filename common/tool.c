@@ -52,6 +52,7 @@ static int output_errno;
  * comes while the reader is slow. */
 static char output[4096];
 static size_t output_len;
+static bool output_is_terminal;
 
 /* ---- messages ---- */
 
@@ -391,6 +392,7 @@ tool_start(struct tool *t, const struct tool_spec *spec, int argc, char **argv,
 	    .output = isatty(STDOUT_FILENO) ? TOOL_TABLE : TOOL_JSON,
 	    .started_ns = clock_monotonic_ns()};
 	*e = (struct err){0};
+	output_is_terminal = t->output == TOOL_TABLE;
 	fill_standard_streams();
 	set_signals();
 	if (parse(t, argc, argv, set, opts, e) == -1)
@@ -441,7 +443,7 @@ hold(const char *p, size_t len)
 	}
 	memcpy(output + output_len, p, len);
 	output_len += len;
-	return isatty(STDOUT_FILENO) ? write_held() : 0;
+	return output_is_terminal ? write_held() : 0;
 }
 
 static int

@@ -68,7 +68,7 @@ setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	ck_assert_int_eq(chmod(root, 0755), 0);
 	snprintf(output, sizeof output, "%s/output", root);
-	fflush(stdout);
+	tool_flush();
 	stdout_was = dup(STDOUT_FILENO);
 	/* Appending, so that stdio has no offset to restore when a fork of the test ends. */
 	fd = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -96,7 +96,7 @@ teardown(void)
 	end_child();
 	archive_close(&a);
 	findings_free(&f);
-	fflush(stdout);
+	tool_flush();
 	dup2(stdout_was, STDOUT_FILENO);
 	close(stdout_was);
 	ck_assert_int_eq(chdir(start), 0);
@@ -166,7 +166,7 @@ told(const char *check, int *n)
 	struct json *rec, *last = NULL;
 	FILE *in;
 
-	fflush(stdout);
+	tool_flush();
 	*n = 0;
 	ck_assert_ptr_nonnull(in = fopen(output, "r"));
 	while (fgets(line, sizeof line, in) != NULL) {
@@ -187,7 +187,7 @@ told(const char *check, int *n)
 static void
 forget(void)
 {
-	fflush(stdout);
+	tool_flush();
 	ck_assert_int_eq(ftruncate(STDOUT_FILENO, 0), 0);
 	findings_free(&f);
 	f = (struct findings){.t = &t, .keep = true};
@@ -274,7 +274,7 @@ other_process(const char *sql, bool again_and_again)
 	char c;
 
 	ck_assert_int_eq(pipe(ready), 0);
-	fflush(stdout);
+	tool_flush();
 	ck_assert_int_ne(child = fork(), -1);
 	if (child == 0) {
 		sqlite3 *db;
@@ -966,7 +966,7 @@ of_raw(const char *check)
 	struct json *rec = NULL;
 	FILE *in;
 
-	fflush(stdout);
+	tool_flush();
 	ck_assert_ptr_nonnull(in = fopen(output, "r"));
 	while (fgets(line, sizeof line, in) != NULL)
 		if (strstr(line, check) != NULL && strstr(line, "\"raw\"") != NULL) {
