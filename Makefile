@@ -111,11 +111,12 @@ check-static: all
 check-unit: $(UNIT:%=$(B)/unit/%)
 	@printf '%s\n' $^ | xargs -P 2 -I '{}' sh -c '$(REC_WRAP) ./{} >{}.log 2>&1 && tail -n 1 {}.log || { cat {}.log; exit 255; }'
 
+# Many of these wait for something: three at a time keep two processors busy.
 check-cli: all $(B)/fault/shim.so $(TESTDEV)
-	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/cli
+	REC_BIN=$(CURDIR)/$(B)/bin prove -j3 tests/cli
 
 check-fault: all $(B)/fault/shim.so $(B)/fault/take-driver $(TESTDEV)
-	REC_BIN=$(CURDIR)/$(B)/bin prove -j2 tests/fault
+	REC_BIN=$(CURDIR)/$(B)/bin prove -j3 tests/fault
 
 # The same tests with the sanitizers and with valgrind. Fault injection has its own allocator and is left out.
 check-asan:
@@ -135,7 +136,8 @@ check-fault-full: all $(B)/fault/shim.so $(B)/fault/take-driver $(TESTDEV)
 
 # Thousands of recordings to each kind of server and back.
 check-sync: all $(B)/fault/shim.so
-	REC_SYNC_FILES=2000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/rec-sync-servers.t
+	REC_SYNC=full REC_BIN=$(CURDIR)/$(B)/bin prove tests/cli/servers.t tests/cli/rec-sync-dav.t
+	REC_SYNC=full REC_SYNC_FILES=2000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/rec-sync-servers.t
 
 check-scale: all $(B)/fault/shim.so
 	REC_SCALE=100000 REC_BIN=$(CURDIR)/$(B)/bin prove -v tests/cli/scale.t

@@ -135,8 +135,8 @@ is "and uploads and renames" "$(jq -r .action "$out" | sort | uniq -c | tr -s ' 
 is "everything" "$(objects "$there")" "$(cat wanted)"
 cp -a "$there" there.end
 for command in push pull; do
-	step=14
-	[ $command = push ] || step=35
+	step=28
+	[ $command = push ] || step=70
 	states=0 broken=0
 	if full; then
 		each_call error EIO 1 1
