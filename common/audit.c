@@ -164,7 +164,9 @@ judge(const struct audit *a, struct checked *c, struct err *e)
 	int rc;
 
 	if (c->must_ask) {
-		if ((rc = remote_stat(a->s->remote, c->key, &c->there, NULL, e)) == -1)
+		if ((rc = remote_stat(a->s->remote, c->key, &c->there, NULL, e)) == 0)
+			rc = plan_look(a->s, &c->row, &c->there, e);
+		if (rc == -1)
 			return -1;
 		c->is_there = rc == 1;
 	}

@@ -127,9 +127,9 @@ has_control(const char *name, size_t len)
 static bool
 is_plain(const char *name, size_t len)
 {
-	bool dots = (len == 1 && name[0] == '.') || (len == 2 && memcmp(name, "..", 2) == 0);
-
-	return len > 0 && !dots && !has_control(name, len) && memchr(name, '/', len) == NULL &&
+	/* Beside "." and "..": some servers leave out of their lists what begins with ".". */
+	return len > 0 && name[0] != '.' && !has_control(name, len) &&
+	       memchr(name, '/', len) == NULL &&
 	       !(len >= HEX_LEN && memcmp(name, HEX_PREFIX, HEX_LEN) == 0) && utf8_valid(name, len);
 }
 

@@ -48,7 +48,7 @@ void catalogue_remote_free(struct catalogue_remote *m);
 
 /*
  * The key of a recording: "raw/NAME" or "edited/NAME". A name that is not UTF-8, holds control
- * characters or '/', is "." or "..", or begins with "rec-hex-", becomes "rec-hex-" and the bytes in
+ * characters or '/', or begins with "." or "rec-hex-", becomes "rec-hex-" and the bytes in
  * hexadecimal, so that every name has one key and every key one name. False when it is longer than
  * SYNC_KEY_MAX. The same function is rec_key(folder, name) in SQL.
  */

@@ -179,6 +179,80 @@ dav_transfer(struct remote *r, const char *method, const char *from, const char 
 	return status;
 }
 
+struct copying {
+	struct remote *r;
+	const char *from;
+	char *temp;	  /* of the latest attempt; "": there was none */
+	struct buf given; /* those before it, each with its NUL */
+	bool again;
+	int status;
+};
+
+static int
+send_copy(struct copying *t, struct dav_ask *k, struct fault *f, struct err *e)
+{
+	const struct dav *d = t->r->own;
+	char *path = dav_path(d, t->temp, e);
+	char *destination = path == NULL ? NULL : mem_fmt(e, "%s%s", d->server, path);
+	int rc = -1;
+
+	if (destination != NULL && dav_add_header(k, "Destination", destination, e) == 0 &&
+	    dav_add_header(k, "Overwrite", "F", e) == 0) {
+		dav_accept(k, 404);
+		dav_accept(k, 412);
+		if (!t->again)
+			dav_accept(k, 409);
+		rc = dav_send_once(k, f, e);
+	}
+	free(destination);
+	free(path);
+	return rc;
+}
+
+static int
+attempt_copy(void *ctx, struct fault *f, struct err *e)
+{
+	struct copying *t = ctx;
+	struct dav_ask k;
+	int rc = -1;
+
+	f->class = FAULT_NONE;
+	if (t->temp[0] != '\0' && buf_add(&t->given, t->temp, strlen(t->temp) + 1, e) == -1)
+		return -1;
+	if (dav_temp_key(t->r, t->temp, e) == -1)
+		return -1;
+	if (dav_ask_key(&k, t->r, "COPY", t->from, e) == 0)
+		rc = send_copy(t, &k, f, e);
+	if (rc == 0)
+		t->status = dav_status(&k);
+	/* The connection broke, and libcurl sent it again: the first may still be at work. */
+	if (rc == 0 && t->status == 412)
+		rc = fault_set(f, FAULT_TRANSIENT, 412, "the temporary name is in use");
+	dav_ask_free(&k);
+	return rc;
+}
+
+int
+dav_copy_aside(struct remote *r, const char *from, char temp[REMOTE_KEY_MAX + 1], struct err *e)
+{
+	struct copying t = {.r = r, .from = from, .temp = temp};
+	int rc = -1;
+
+	temp[0] = '\0';
+	for (int again = 0; again < 2; again++) {
+		t.again = again == 1;
+		if ((rc = need_folder(r, REMOTE_TEMP "x", t.again, e)) == 0)
+			rc = retry_run(r->retry, from, attempt_copy, &t, e);
+		if (rc == -1 || t.status != 409)
+			break;
+	}
+	/* One whose answer was lost may be there. */
+	for (size_t at = 0; rc == 0 && at < t.given.len; at += strlen(t.given.data + at) + 1)
+		dav_remove_quietly(r, t.given.data + at);
+	buf_free(&t.given);
+	return rc == -1 ? -1 : t.status;
+}
+
 void
 dav_remove_quietly(struct remote *r, const char *key)
 {

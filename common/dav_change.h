@@ -19,6 +19,10 @@ int dav_put_range(struct remote *r, const struct remote_source *s, const char *s
 /* MOVE or COPY. The status (also 404 and 412), or -1. */
 int dav_transfer(struct remote *r, const char *method, const char *from, const char *to, bool over,
     unsigned *attempts, struct err *e);
+/* COPY to a new key in REMOTE_TEMP, another in each attempt: one that was given up may act later.
+ * The status (also 404), or -1. */
+int dav_copy_aside(
+    struct remote *r, const char *from, char temp[REMOTE_KEY_MAX + 1], struct err *e);
 /* Of one's own temporary object, when that fails a sweep finds it. */
 void dav_remove_quietly(struct remote *r, const char *key);
 

@@ -55,12 +55,10 @@ dav_copy(struct remote *r, const struct remote_object *from, const char *to, con
 {
 	char temp[REMOTE_KEY_MAX + 1];
 	struct remote_object now, copied;
-	unsigned attempts;
 	int status, rc = -1;
 
 	if (dav_look_for(r, from->key, from->tag, &now, e) == -1 ||
-	    dav_temp_key(r, temp, e) == -1 ||
-	    (status = dav_transfer(r, "COPY", from->key, temp, true, &attempts, e)) == -1)
+	    (status = dav_copy_aside(r, from->key, temp, e)) == -1)
 		return -1;
 	if (status == 404)
 		return dav_missing(from->key, e);

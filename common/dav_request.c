@@ -120,8 +120,8 @@ note_status(void *ctx, const char *path, const char *text, struct err *e)
 	return 0;
 }
 
-static int
-status_of(const struct dav_ask *k)
+int
+dav_status(const struct dav_ask *k)
 {
 	struct err other;
 	int worst = 0;
@@ -153,7 +153,7 @@ dav_send_once(struct dav_ask *k, struct fault *f, struct err *e)
 	free(url);
 	if (rc == -1 || remote_fault_of_failure(&k->a, f) == 1)
 		return -1;
-	status = status_of(k);
+	status = dav_status(k);
 	if (strcmp(k->q.method, "PROPFIND") == 0 && status >= 200 && status < 300 && status != 207)
 		status = 501;
 	for (int i = 0; i < DAV_ACCEPT_MAX && k->accept[i] != 0; i++)
@@ -174,7 +174,7 @@ attempt(void *ctx, struct fault *f, struct err *e)
 int
 dav_send(struct dav_ask *k, struct err *e)
 {
-	return retry_run(k->r->retry, k->what, attempt, k, e) == -1 ? -1 : status_of(k);
+	return retry_run(k->r->retry, k->what, attempt, k, e) == -1 ? -1 : dav_status(k);
 }
 
 int

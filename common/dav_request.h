@@ -54,6 +54,8 @@ void dav_accept(struct dav_ask *k, int status);
 int dav_send(struct dav_ask *k, struct err *e);
 /* One attempt, as that of retry_run. */
 int dav_send_once(struct dav_ask *k, struct fault *f, struct err *e);
+/* The status of the answer, of a 207 the worst within. */
+int dav_status(const struct dav_ask *k);
 void dav_ask_free(struct dav_ask *k);
 /* A request without more; accepted (0: none) is no fault. The status, or -1. */
 int dav_ask_simply(

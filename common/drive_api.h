@@ -35,8 +35,8 @@ struct drive {
 	int64_t token_ends_ns;
 	uint64_t generation; /* of the token */
 	pthread_mutex_t folder_lock;
-	char folder[REMOTE_ID_MAX];	/* "": not known */
-	char new_folder[REMOTE_ID_MAX]; /* the id that a folder of ours gets */
+	char folder[REMOTE_ID_MAX]; /* "": not known */
+	char noted[REMOTE_ID_MAX];  /* the id that the folder had, or is to get; "" */
 	pthread_mutex_t ids_lock;
 	char ids[DRIVE_IDS][REMOTE_ID_MAX];
 	unsigned n_ids;

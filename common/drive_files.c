@@ -236,13 +236,69 @@ look_for_folder(struct remote *r, struct drive_folders *found, struct err *e)
 	return rc;
 }
 
+/* A folder of the name that does not lie in the trash: 1, 0, -1. */
+static int
+is_our_folder(struct remote *r, const char *id, struct err *e)
+{
+	const struct drive *d = r->own;
+	struct buf url = {0};
+	struct drive_call c = {.r = r,
+	    .what = d->folder_name,
+	    .method = "GET",
+	    .wants_json = true,
+	    .passes = {404, 410}};
+	const char *type, *name;
+	int rc = -1;
+
+	if (drive_add_file(r, &url, DRIVE_FILES, id, "name,mimeType,trashed", e) == 0) {
+		c.url = url.data;
+		rc = drive_call_run(&c, e);
+	}
+	if (rc == 0) {
+		type = json_get_str(c.json, "mimeType");
+		name = json_get_str(c.json, "name");
+		rc = type != NULL && strcmp(type, FOLDER_TYPE) == 0 && name != NULL &&
+		     strcmp(name, d->folder_name) == 0 &&
+		     !json_to_bool(json_get(c.json, "trashed"));
+	}
+	drive_call_free(&c);
+	buf_free(&url);
+	return rc;
+}
+
+/* Whoever opened the remote takes it down before it counts. */
+static int
+note_folder(struct remote *r, const char *id, struct err *e)
+{
+	struct drive *d = r->own;
+
+	if (strcmp(d->noted, id) == 0)
+		return 0;
+	if (r->settings.note_place != NULL &&
+	    r->settings.note_place(r->settings.place_ctx, id, e) == -1)
+		return -1;
+	snprintf(d->noted, sizeof d->noted, "%s", id);
+	return 0;
+}
+
+static int
+use_folder(struct remote *r, const char *id, struct err *e)
+{
+	struct drive *d = r->own;
+
+	if (note_folder(r, id, e) == -1)
+		return -1;
+	snprintf(d->folder, sizeof d->folder, "%s", id);
+	return 0;
+}
+
 static struct json *
 folder_metadata(const struct drive *d, struct err *e)
 {
 	struct json *v = json_new_object(e), *parents = json_new_array(e);
 
 	if (v != NULL && parents != NULL && json_append_str(parents, "root", e) == 0 &&
-	    json_put_str(v, "id", d->new_folder, e) == 0 &&
+	    json_put_str(v, "id", d->noted, e) == 0 &&
 	    json_put_str(v, "name", d->folder_name, e) == 0 &&
 	    json_put_str(v, "mimeType", FOLDER_TYPE, e) == 0)
 		return json_put(v, "parents", parents, e) == 0 ? v : (json_free(v), NULL);
@@ -251,23 +307,28 @@ folder_metadata(const struct drive *d, struct err *e)
 	return NULL;
 }
 
+/* With the id that is noted: 1 when it is there then; 0 when something else has had that id, which
+ * one of an earlier run may; -1. */
 static int
-make_folder(struct remote *r, struct err *e)
+make_folder(struct remote *r, bool earlier, struct err *e)
 {
 	struct drive *d = r->own;
 	struct buf url = {0}, text = {0};
-	struct drive_call c = {
-	    .r = r, .what = d->folder_name, .method = "POST", .wants_json = true, .passes = {409}};
-	struct json *v = NULL;
+	struct drive_call c = {.r = r,
+	    .what = d->folder_name,
+	    .method = "POST",
+	    .wants_json = true,
+	    .passes = {409, earlier ? 400 : 0}};
+	struct json *v = folder_metadata(d, e);
 	int rc = -1;
 
-	if (d->new_folder[0] == '\0' && drive_new_id(r, d->folder_name, d->new_folder, e) == -1)
-		return -1;
-	if ((v = folder_metadata(d, e)) != NULL && drive_json_body(&c, v, &text, e) == 0 &&
+	if (v != NULL && drive_json_body(&c, v, &text, e) == 0 &&
 	    drive_add_path(r, &url, DRIVE_FILES "?fields=id", e) == 0) {
 		c.url = url.data;
 		rc = drive_call_run(&c, e);
 	}
+	if (rc == 0)
+		rc = c.a.status < 300 ? 1 : is_our_folder(r, d->noted, e);
 	drive_call_free(&c);
 	json_free(v);
 	buf_free(&text);
@@ -275,23 +336,43 @@ make_folder(struct remote *r, struct err *e)
 	return rc;
 }
 
-/* Another run may have made one at the same time: the oldest stands, and ours is empty. */
+/* A run that was killed between noting an id and making its folder is gone on with. */
+static int
+make_noted_folder(struct remote *r, struct err *e)
+{
+	struct drive *d = r->own;
+	char id[REMOTE_ID_MAX];
+	int rc = d->noted[0] != '\0' ? make_folder(r, true, e) : 0;
+
+	if (rc == 0 && (drive_new_id(r, d->folder_name, id, e) == -1 ||
+			   note_folder(r, id, e) == -1 || (rc = make_folder(r, false, e)) == -1))
+		return -1;
+	if (rc == 0)
+		err_item(e, P_REMOTE, "%s: Google Drive gave an id that is taken; run again",
+		    d->folder_name);
+	return rc == 1 ? 0 : -1;
+}
+
+/* Another run may have made one at the same time: the oldest stands, and ours is empty. What a list
+ * shows may be gone already, so it is asked for by its id. */
 static int
 settle_folder(struct remote *r, struct err *e)
 {
 	struct drive *d = r->own;
 	struct drive_folders found;
+	char ours[REMOTE_ID_MAX];
+	int rc = 0;
 
-	if (make_folder(r, e) == -1 || look_for_folder(r, &found, e) == -1)
+	if (make_noted_folder(r, e) == -1 || look_for_folder(r, &found, e) == -1)
 		return -1;
-	if (found.n > 0 && strcmp(found.first, d->new_folder) != 0) {
-		if (drive_delete_file(r, d->folder_name, d->new_folder, e) == -1)
-			return -1;
-		memcpy(d->folder, found.first, sizeof d->folder);
-		return 0;
-	}
-	memcpy(d->folder, d->new_folder, sizeof d->folder);
-	return 0;
+	memcpy(ours, d->noted, sizeof ours);
+	if (found.n > 0 && strcmp(found.first, ours) != 0)
+		rc = is_our_folder(r, found.first, e);
+	if (rc == 0)
+		return use_folder(r, ours, e);
+	if (rc == -1 || drive_delete_file(r, d->folder_name, ours, e) == -1)
+		return -1;
+	return use_folder(r, found.first, e);
 }
 
 static int
@@ -299,7 +380,10 @@ find_folder(struct remote *r, bool create, struct err *e)
 {
 	struct drive *d = r->own;
 	struct drive_folders found;
+	int rc = d->noted[0] != '\0' ? is_our_folder(r, d->noted, e) : 0;
 
+	if (rc != 0)
+		return rc == 1 ? use_folder(r, d->noted, e) : -1;
 	if (look_for_folder(r, &found, e) == -1)
 		return -1;
 	if (found.n > 1)
@@ -307,10 +391,8 @@ find_folder(struct remote *r, bool create, struct err *e)
 		    "there are %u folders named %s in My Drive; rename or delete all but one",
 		    found.n, d->folder_name);
 	if (found.n == 1)
-		memcpy(d->folder, found.first, sizeof d->folder);
-	else if (create && settle_folder(r, e) == -1)
-		return -1;
-	return 0;
+		return use_folder(r, found.first, e);
+	return create ? settle_folder(r, e) : 0;
 }
 
 int
@@ -477,6 +559,35 @@ drive_stat(struct remote *r, const char *key, struct remote_object *o, struct js
 
 	if (rc == 1 && metadata != NULL && (*metadata = drive_metadata_of(raw, e)) == NULL)
 		rc = -1;
+	json_free(raw);
+	return rc;
+}
+
+static bool
+is_in_folder(const struct json *file, const char *folder)
+{
+	const struct json *parents = json_get(file, "parents");
+	const char *id;
+
+	for (size_t i = 0; i < json_count(parents); i++)
+		if ((id = json_to_str(json_at(parents, i), NULL)) != NULL &&
+		    strcmp(id, folder) == 0)
+			return true;
+	return false;
+}
+
+int
+drive_look(
+    struct remote *r, const struct remote_object *known, struct remote_object *o, struct err *e)
+{
+	char folder[REMOTE_ID_MAX];
+	struct json *raw = NULL;
+	int rc = drive_is_id(known->id) ? drive_folder(r, false, folder, e) : 0;
+
+	if (rc == 1)
+		rc = drive_fetch(r, known->key, known->id, o, &raw, e);
+	if (rc == 1)
+		rc = strcmp(o->key, known->key) == 0 && is_in_folder(raw, folder);
 	json_free(raw);
 	return rc;
 }

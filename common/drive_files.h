@@ -70,6 +70,9 @@ int drive_in_the_way(const char *key, struct err *e);
 
 /* ---- as in remote_kind.h ---- */
 
+int drive_look(
+    struct remote *r, const struct remote_object *known, struct remote_object *o, struct err *e);
+
 int drive_find(struct remote *r, const char *sha256, struct remote_object *o, struct err *e);
 int drive_stat(struct remote *r, const char *key, struct remote_object *o, struct json **metadata,
     struct err *e);

@@ -70,12 +70,31 @@ drive_same_bytes(const struct remote_source *s, const struct remote_object *o)
 	return o->md5[0] != '\0' && strcmp(o->md5, s->md5) == 0;
 }
 
+/* What is to be replaced may be too new for lists. */
+static int
+look_by_id(struct remote *r, const struct remote_source *s, struct remote_object *o,
+    struct json **old, struct err *e)
+{
+	int rc;
+
+	if (s->condition != REMOTE_REPLACE || !drive_is_id(s->id))
+		return 0;
+	rc = drive_fetch(r, s->key, s->id, o, old, e);
+	if (rc != 1 || strcmp(o->key, s->key) == 0)
+		return rc;
+	json_free(*old);
+	*old = NULL;
+	return 0;
+}
+
 int
 drive_look_before(struct remote *r, const struct remote_source *s, struct remote_object *o,
     struct json **old, struct err *e)
 {
-	int rc = drive_find_key(r, s->key, o, old, e);
+	int rc = look_by_id(r, s, o, old, e);
 
+	if (rc == 0)
+		rc = drive_find_key(r, s->key, o, old, e);
 	if (rc != 1)
 		return rc;
 	if (s->condition == REMOTE_REPLACE && s->tag != NULL && strcmp(s->tag, o->tag) == 0)

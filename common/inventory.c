@@ -415,7 +415,8 @@ put(struct writing *w, const struct remote_object *over, struct remote_object *o
 	    .fd = w->file.fd,
 	    .mime_type = "application/x-ndjson",
 	    .condition = over != NULL ? REMOTE_REPLACE : REMOTE_NEW,
-	    .tag = over != NULL ? over->tag : NULL};
+	    .tag = over != NULL ? over->tag : NULL,
+	    .id = over != NULL ? over->id : NULL};
 	struct digest d;
 	int rc;
 
@@ -443,6 +444,10 @@ note(struct writing *w, const struct remote_object *o, struct err *e)
 
 	if (tag == NULL)
 		return -1;
+	if (sync_note(w->s, SYNC_CATALOGUE_ID, o->id, e) == -1) {
+		free(tag);
+		return -1;
+	}
 	free(known->catalogue_tag);
 	known->catalogue_tag = tag;
 	strcpy(known->catalogue_digest, w->digest);
@@ -459,13 +464,26 @@ is_as_noted(const struct sync *s, const struct remote_object *there)
 }
 
 static int
+look(struct sync *s, struct remote_object *there, struct err *e)
+{
+	struct remote_object known = {.key = REMOTE_CATALOGUE};
+	const char *id = sync_noted(s, SYNC_CATALOGUE_ID);
+	int rc = remote_stat(s->remote, REMOTE_CATALOGUE, there, NULL, e);
+
+	if (rc != 0 || id == NULL)
+		return rc;
+	snprintf(known.id, sizeof known.id, "%s", id);
+	return remote_look(s->remote, &known, there, e);
+}
+
+static int
 put_when_changed(struct writing *w, struct err *e)
 {
 	struct sync *s = w->s;
 	struct remote_object there, o;
 	char archive[64];
 	bool same;
-	int is_there = remote_stat(s->remote, REMOTE_CATALOGUE, &there, NULL, e), ours;
+	int is_there = look(s, &there, e), ours;
 
 	if (is_there == -1)
 		return -1;

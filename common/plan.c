@@ -113,12 +113,31 @@ look_for_bytes(
 	return rc == -1 ? -1 : 0;
 }
 
+int
+plan_look(struct sync *s, const struct sync_row *row, struct remote_object *there, struct err *e)
+{
+	const struct catalogue_object *o = &row->object;
+	struct remote_object known = {.size_bytes = o->size_bytes};
+
+	if (!row->has_object || o->remote_id[0] == '\0')
+		return 0;
+	strcpy(known.key, o->key);
+	strcpy(known.id, o->remote_id);
+	return remote_look(s->remote, &known, there, e);
+}
+
 static int
 decide(struct sync *s, struct catalogue *c, struct plan_item *item, const struct plan_opts *o,
     bool renames, struct err *e)
 {
 	enum action a;
+	int rc;
 
+	if (!item->is_there) {
+		if ((rc = plan_look(s, &item->row, &item->there, e)) == -1)
+			return -1;
+		item->is_there = rc == 1;
+	}
 	if (item->row.key[0] == '\0')
 		a = say(item, ACTION_CONFLICT, "its name is too long for the name of an object");
 	else if (!item->row.has_recording)

@@ -54,6 +54,11 @@ void plan_item_free(struct plan_item *item);
 struct plan_item *plan_one(struct sync *s, struct catalogue *c, int64_t recording,
     const struct plan_opts *o, struct err *e);
 
+/* An object that was proven, though it is in no list: remotes with ids tell it by that. 1 and
+ * *there, 0, -1. From any thread. */
+int plan_look(
+    struct sync *s, const struct sync_row *row, struct remote_object *there, struct err *e);
+
 /* The record of an item: of the recording (or of the key alone), with remote, key, action, why. */
 int plan_record(struct sync *s, struct catalogue *c, const struct plan_item *item,
     struct json **rec, struct err *e);

@@ -390,6 +390,28 @@ send(struct push *p, struct task *k, struct err *e)
 	return rc;
 }
 
+/*
+ * An object that a killed run had put, and not noted, came into sight behind the one that was put
+ * in its stead: the older one stands, and now it is the proven one. The other is ours, with the
+ * same bytes, and can go, as what it was.
+ */
+static int
+remove_double(struct push *p, const struct task *k, struct err *e)
+{
+	const struct sync_row *row = &k->plan->row;
+	const struct catalogue_object *was = &row->object;
+	struct remote_object o = {.size_bytes = was->size_bytes};
+
+	if (!row->has_object || was->remote_id[0] == '\0' ||
+	    strcmp(was->remote_id, k->object.remote_id) == 0 ||
+	    strcmp(was->sha256, k->object.sha256) != 0)
+		return 0;
+	strcpy(o.key, was->key);
+	strcpy(o.id, was->remote_id);
+	strcpy(o.tag, was->tag);
+	return remote_delete(p->s->remote, &o, e) == -1 && sync_is_fatal(e) ? -1 : 0;
+}
+
 /* One that the application has uploaded is asked for first, where there is such a query. */
 static int
 look_for_application(struct push *p, struct plan_item *i, struct err *e)
@@ -430,7 +452,8 @@ perform(struct push *p, struct task *k, struct err *e)
 		break;
 	}
 	if ((atomic_load(&p->busy) == 0 && mark_busy(p, e) == -1) ||
-	    look_for_application(p, i, e) == -1 || send(p, k, e) == -1)
+	    look_for_application(p, i, e) == -1 || send(p, k, e) == -1 ||
+	    remove_double(p, k, e) == -1)
 		return -1;
 	k->proven = true;
 	return 0;

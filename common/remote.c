@@ -540,6 +540,22 @@ remote_stat(struct remote *r, const char *key, struct remote_object *o, struct j
 }
 
 int
+remote_look(
+    struct remote *r, const struct remote_object *known, struct remote_object *o, struct err *e)
+{
+	int rc;
+
+	if (r->kind->look == NULL || known->id[0] == '\0')
+		return remote_stat(r, known->key, o, NULL, e);
+	memset(o, 0, sizeof *o);
+	if (check_key(known->key, e) == -1)
+		return -1;
+	if ((rc = r->kind->look(r, known, o, e)) == 1)
+		clean(o);
+	return rc;
+}
+
+int
 remote_find(struct remote *r, const char *sha256, struct remote_object *o, struct err *e)
 {
 	int rc;

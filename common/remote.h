@@ -51,6 +51,13 @@ struct remote_settings {
 	const char *owner;
 	/* What probe found out, an object of remote_capabilities' keys, or NULL: not probed. */
 	const struct json *probed;
+	/* Where the place itself has an id, as a folder of gdrive: what an earlier run noted, or
+	 * NULL. Lists of names are late there, an id never is. */
+	const char *place;
+	/* Takes another one down, durably: called before a place is used, or made with this id.
+	 * From any thread; NULL: nobody does. */
+	int (*note_place)(void *ctx, const char *place, struct err *e);
+	void *place_ctx;
 };
 
 /* What a remote does. Without a probe, what its kind promises at least. */
@@ -124,6 +131,10 @@ void remote_list_close(struct remote_list *l);
  * when it was put, a flat object of strings to free, or NULL. */
 int remote_stat(struct remote *r, const char *key, struct remote_object *o, struct json **metadata,
     struct err *e);
+/* An object that is known, though a list does not show it (it may be late): asked for by its id
+ * where it has one, else as remote_stat. 1 when it is there under its key, 0, -1. */
+int remote_look(
+    struct remote *r, const struct remote_object *known, struct remote_object *o, struct err *e);
 /* An object with these bytes that carries no key of ours (put there by the existing application):
  * 1, 0 (also where there is no such query), -1. Its key is "". */
 int remote_find(struct remote *r, const char *sha256, struct remote_object *o, struct err *e);
@@ -148,6 +159,7 @@ struct remote_source {
 	const struct json *metadata;  /* flat object of strings, or NULL */
 	enum remote_condition condition;
 	const char *tag; /* REMOTE_REPLACE */
+	const char *id;	 /* REMOTE_REPLACE: of the same object; "" or NULL when it has none */
 };
 
 /*

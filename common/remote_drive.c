@@ -512,6 +512,8 @@ drive_open(struct remote *r, struct err *e)
 	pthread_mutex_init(&d->folder_lock, NULL);
 	pthread_mutex_init(&d->ids_lock, NULL);
 	pthread_mutex_init(&d->uploads_lock, NULL);
+	if (drive_is_id(r->settings.place))
+		snprintf(d->noted, sizeof d->noted, "%s", r->settings.place);
 	d->folder_name = name == NULL || name[1] == '\0' ? DEFAULT_FOLDER : name + 1;
 	if (set_addresses(d, &r->settings, e) == -1) {
 		drive_close(r);
@@ -538,6 +540,7 @@ const struct remote_kind remote_drive_kind = {
     .list_next = drive_list_next,
     .list_close = drive_list_close,
     .stat = drive_stat,
+    .look = drive_look,
     .find = drive_find,
     .adopt = drive_adopt,
     .put = drive_put,

@@ -24,6 +24,8 @@ struct remote_kind {
 	void (*list_close)(struct remote *r, void *own);
 	int (*stat)(struct remote *r, const char *key, struct remote_object *o,
 	    struct json **metadata, struct err *e);
+	int (*look)(struct remote *r, const struct remote_object *known, struct remote_object *o,
+	    struct err *e); /* NULL: stat */
 	int (*find)(struct remote *r, const char *sha256, struct remote_object *o,
 	    struct err *e); /* NULL: 0 */
 	int (*adopt)(struct remote *r, struct remote_object *o, const char *key, struct err *e);

@@ -163,6 +163,20 @@ open_archive(struct sync *s, const struct sync_opts *o, struct err *e)
 	return rc;
 }
 
+/* Writes what is known of the remote down. */
+static int
+put_known(struct sync *s, struct err *e)
+{
+	struct catalogue *c = s->a.catalogue;
+
+	if (catalogue_begin(c, e) == -1)
+		return -1;
+	if (catalogue_remote_put(c, &s->known, e) == 0)
+		return catalogue_commit(c, e);
+	catalogue_rollback(c);
+	return -1;
+}
+
 /* What the catalogue knows of the remote; with write it is made known. */
 static int
 know_remote(struct sync *s, bool write, struct err *e)
@@ -187,6 +201,52 @@ know_remote(struct sync *s, bool write, struct err *e)
 		return catalogue_commit(s->a.catalogue, e);
 	catalogue_rollback(s->a.catalogue);
 	return -1;
+}
+
+const char *
+sync_noted(const struct sync *s, const char *what)
+{
+	return json_get_str(s->known.probed, what);
+}
+
+int
+sync_note(struct sync *s, const char *what, const char *id, struct err *e)
+{
+	if (id[0] == '\0') {
+		json_del(s->known.probed, what);
+		return 0;
+	}
+	if (s->known.probed == NULL && (s->known.probed = json_new_object(e)) == NULL)
+		return -1;
+	return json_put_str(s->known.probed, what, id, e);
+}
+
+int
+sync_keep_noted(const struct sync *s, struct json *found, struct err *e)
+{
+	static const char *const all[] = {SYNC_PLACE, SYNC_CATALOGUE_ID};
+	const char *id;
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if ((id = sync_noted(s, all[i])) != NULL &&
+		    json_put_str(found, all[i], id, e) == -1)
+			return -1;
+	return 0;
+}
+
+/* A run that changes nothing has no lock, and notes nothing. */
+static int
+note_place(void *ctx, const char *place, struct err *e)
+{
+	struct sync *s = ctx;
+	int rc;
+
+	if (s->folder == -1)
+		return 0;
+	pthread_mutex_lock(&s->writing);
+	rc = sync_note(s, SYNC_PLACE, place, e) == -1 ? -1 : put_known(s, e);
+	pthread_mutex_unlock(&s->writing);
+	return rc;
 }
 
 static int
@@ -215,6 +275,11 @@ open_remote(struct sync *s, const struct sync_opts *o, struct err *e)
 		return -1;
 	s->account.settings.owner = s->owner;
 	s->account.settings.probed = o->fresh ? NULL : s->known.probed;
+	if (sync_noted(s, SYNC_PLACE) != NULL)
+		snprintf(s->place, sizeof s->place, "%s", sync_noted(s, SYNC_PLACE));
+	s->account.settings.place = s->place;
+	s->account.settings.note_place = note_place;
+	s->account.settings.place_ctx = s;
 	s->remote = remote_open(&s->account.settings, s->http, s->retry, e);
 	return s->remote == NULL ? -1 : 0;
 }

@@ -46,8 +46,9 @@ struct sync {
 	const char *url;	       /* canonical */
 	struct catalogue_remote known; /* id 0: never used, and not write */
 	char owner[9];
-	char *folder_path; /* db/sync */
-	int folder;	   /* locked when writing; -1 */
+	char place[REMOTE_ID_MAX]; /* of the remote, as it was noted before this run; "" */
+	char *folder_path;	   /* db/sync */
+	int folder;		   /* locked when writing; -1 */
 	unsigned transfers;
 	int64_t part_bytes; /* as configured */
 	bool events;
@@ -61,6 +62,17 @@ struct sync {
 /* 0; -1 and *e. Close in each case. */
 int sync_open(struct sync *s, const struct sync_opts *o, struct err *e);
 void sync_close(struct sync *s);
+/*
+ * Ids at the remote that are kept beside its capabilities (known.probed): what lists of names show
+ * late is found by them. NULL: none.
+ */
+#define SYNC_PLACE "place"		 /* of the folder */
+#define SYNC_CATALOGUE_ID "catalogue_id" /* of REMOTE_CATALOGUE as we put it */
+const char *sync_noted(const struct sync *s, const char *what);
+/* Until ledger_remote only in memory; "": none. */
+int sync_note(struct sync *s, const char *what, const char *id, struct err *e);
+/* Puts all of them into what a new probe found. */
+int sync_keep_noted(const struct sync *s, struct json *found, struct err *e);
 /* Another connection, for reading, of the calling thread: the caller closes it. */
 struct catalogue *sync_reader(struct sync *s, struct err *e);
 

@@ -200,9 +200,11 @@ put_uploads(struct catalogue *c, int64_t remote, struct json *rec, struct err *e
 static int
 put_remote(struct json *rec, const struct catalogue_remote *m, const char *url, struct err *e)
 {
-	struct json *probed = m->probed != NULL ? json_clone(m->probed, e) : NULL;
+	/* Without a probe there may be ids in it. */
+	bool was_probed = m->probed != NULL && m->probed_at[0] != '\0';
+	struct json *probed = was_probed ? json_clone(m->probed, e) : NULL;
 
-	if (m->probed != NULL && probed == NULL)
+	if (was_probed && probed == NULL)
 		return -1;
 	if (json_put_str(rec, "remote", url, e) == -1 ||
 	    json_put_str(rec, "owner", m->owner[0] != '\0' ? m->owner : NULL, e) == -1 ||

@@ -680,7 +680,8 @@ upload_recording(
 	    .source = {.key = u->row->key,
 		.fd = -1,
 		.condition = u->is_there ? REMOTE_REPLACE : REMOTE_NEW,
-		.tag = u->is_there ? u->there->tag : NULL}};
+		.tag = u->is_there ? u->there->tag : NULL,
+		.id = u->is_there ? u->there->id : NULL}};
 	int rc = open_file(&g, e);
 
 	if (rc == 0 && can->object_max > 0 && g.source.size_bytes > can->object_max)

@@ -204,7 +204,7 @@ probe(struct sync *s, struct err *e)
 	int rc = -1;
 
 	if (remote_check(s->remote, e) == -1 || remote_probe(s->remote, &found, e) == -1 ||
-	    (rec = json_new_object(e)) == NULL) {
+	    sync_keep_noted(s, found, e) == -1 || (rec = json_new_object(e)) == NULL) {
 		json_free(found);
 		return -1;
 	}

@@ -220,7 +220,7 @@ class Front(http.server.BaseHTTPRequestHandler):
                     n = seen[serial, i] = seen.get((serial, i), -1) + 1
                     if r.get("skip", 0) <= n < r.get("skip", 0) + r.get("times", 1):
                         with open("hits", "a") as hits:
-                            hits.write("%d %d %s %s\n" % (serial, i, self.command, self.path))
+                            hits.write("%d %d %s %s %s\n" % (serial, i, self.command, self.path, self.headers.get("Destination", "")))
                         return r
         return {}
 
@@ -348,6 +348,21 @@ PY
 	recovers "a PUT that is cut" '{"method": "PUT", "do": "cut", "times": 3, "skip": 1}'
 	recovers "a stall" '{"method": "PUT", "do": "stall", "times": 1, "skip": 2}'
 	stderr_has "a stall: is told" 'no byte from or to .* for 1 s; tried again'
+
+	# ---- a COPY that may act late
+	try ''
+	name=$(stored 1)
+	mv "$root/recordings/raw/$name" "$root/recordings/raw/copied.wav"
+	sql "UPDATE recordings SET stored_filename = 'copied.wav' WHERE id = 1"
+	rec-migrate apply -q -C "$root" >/dev/null
+	front '{"method": "COPY", "do": "lost", "times": 2}, {"method": "MOVE", "path": "temp", "do": "pass"}'
+	push
+	is "lost answers of COPY: a rename" "$st $(said)" "0 1 rename"
+	moved=$(awk -v s=$serial '$1 == s && $3 == "MOVE" { print $4 }' hits)
+	ok "lost answers of COPY: what is moved is another copy" test -n "$moved"
+	is "lost answers of COPY: than those" "$(awk -v s=$serial '$1 == s && $3 == "COPY" { print $5 }' hits | grep -c "temp/") $(awk -v s=$serial '$1 == s && $3 == "COPY" { print $5 }' hits | grep -cF "$moved")" "2 0"
+	all_there "lost answers of COPY" f$n
+	front ''
 
 	refused "507" '{"method": "PUT", "status": 507, "times": 999}' 4 'no room'
 	then_well "507"

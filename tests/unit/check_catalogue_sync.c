@@ -149,7 +149,7 @@ START_TEST(a_name_that_can_be_a_key_is_its_own)
 	is_key("raw", "a.wav", 5, "raw/a.wav");
 	is_key("edited", "edi_1 x?&#%.flac", 16, "edited/edi_1 x?&#%.flac");
 	is_key("raw", "\xc3\xa4\xe2\x82\xac", 5, "raw/\xc3\xa4\xe2\x82\xac");
-	is_key("raw", "...", 3, "raw/...");
+	is_key("raw", "a.", 2, "raw/a.");
 	is_key("raw", "rec-hex", 7, "raw/rec-hex");
 	/* The first character behind C1. */
 	is_key("raw", "\xc2\xa0", 2, "raw/\xc2\xa0");
@@ -166,6 +166,9 @@ START_TEST(any_other_name_is_hexadecimal_and_comes_back)
 	is_key("edited", "a/b", 3, "edited/rec-hex-612f62");
 	is_key("raw", ".", 1, "raw/rec-hex-2e");
 	is_key("raw", "..", 2, "raw/rec-hex-2e2e");
+	/* Hidden by some servers. */
+	is_key("raw", "...", 3, "raw/rec-hex-2e2e2e");
+	is_key("edited", ".a", 2, "edited/rec-hex-2e61");
 	is_key("raw", "", 0, "raw/rec-hex-");
 	is_key("raw", "rec-hex-61", 10, "raw/rec-hex-7265632d6865782d3631");
 	is_key("raw", "\xed\xa0\x80", 3, "raw/rec-hex-eda080");
@@ -175,7 +178,7 @@ END_TEST
 START_TEST(a_key_that_no_name_has_is_none)
 {
 	static const char *const bad[] = {"", "raw", "raw/", "other/a", "rawa/b", "raw/a/b",
-	    "raw/.", "raw/..", "raw/rec-hex-6", "raw/rec-hex-zz", "raw/rec-hex-61",
+	    "raw/.", "raw/..", "raw/.a", "raw/rec-hex-6", "raw/rec-hex-zz", "raw/rec-hex-61",
 	    "raw/rec-hex-C3A4FF", "raw/a\n", "raw/\xff", ".rectools/temp/x", "RAW/a", "/raw/a",
 	    "raw//a"};
 	const char *folder;

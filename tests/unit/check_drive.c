@@ -149,16 +149,36 @@ unlink_one(const char *path, const struct stat *st, int type, struct FTW *w)
 
 /* ---- what each test begins with ---- */
 
+/* What whoever opened the remote has noted of its place. */
+static char place[REMOTE_ID_MAX];
+static int places, kept_when_noted;
+
+static int
+note_place(void *ctx, const char *id, struct err *err)
+{
+	(void)err;
+	ck_assert_ptr_eq(ctx, place);
+	snprintf(place, sizeof place, "%s", id);
+	places++;
+	kept_when_noted = files_kept();
+	return 0;
+}
+
 static struct remote *
 open_remote(void)
 {
-	static char url[40];
+	static char url[40], noted[REMOTE_ID_MAX];
 	struct remote_settings s = {.url = url,
 	    .endpoint = endpoint,
 	    .client_id = "client",
 	    .client_secret = "secret",
 	    .refresh_token = "refresh",
-	    .owner = "0badcafe"};
+	    .owner = "0badcafe",
+	    .place = noted,
+	    .note_place = note_place,
+	    .place_ctx = place};
+
+	memcpy(noted, place, sizeof noted);
 
 	snprintf(url, sizeof url, "gdrive:%s", name);
 	return remote_open(&s, http, retry, &e);
@@ -196,6 +216,8 @@ setup(void)
 	hash_hex(random, sizeof random, name + strlen(name));
 	kept_before = 0;
 	kept_before = files_kept();
+	place[0] = '\0';
+	places = 0;
 	tell_fake("DELETE", "/fake/faults", NULL);
 	tell_fake("DELETE", "/fake/log", NULL);
 	tell_fake("POST", "/fake/settings",
@@ -597,14 +619,15 @@ END_TEST
 /* ---- what others made ---- */
 
 static struct http_answer
-post(const char *path, const char *type, const char *authorization, const char *body)
+ask(const char *method, const char *path, const char *type, const char *authorization,
+    const char *body)
 {
 	const char *headers[] = {type, authorization, NULL};
 	char *url = mem_fmt(&e, "%s%s", endpoint, path);
 	struct http_answer a = {0};
 
 	ok(http_send(http,
-	    &(struct http_request){.method = body == NULL ? "GET" : "POST",
+	    &(struct http_request){.method = method,
 		.url = url,
 		.headers = headers,
 		.body = body,
@@ -615,23 +638,30 @@ post(const char *path, const char *type, const char *authorization, const char *
 	return a;
 }
 
-/* What another program asks the API for: GET without a body, else POST. */
+/* What another program asks the API for. */
 static struct json *
-api(const char *path, const char *body)
+api_by(const char *method, const char *path, const char *body)
 {
-	struct http_answer a = post("/token", "Content-Type: application/x-www-form-urlencoded",
-	    NULL,
+	struct http_answer a = ask("POST", "/token",
+	    "Content-Type: application/x-www-form-urlencoded", NULL,
 	    "grant_type=refresh_token&client_id=client&client_secret=secret&refresh_token=refresh");
 	struct json *v = json_parse(a.body.data, a.body.len, &e);
 	char *line = mem_fmt(&e, "Authorization: Bearer %s", json_get_str(v, "access_token"));
 
 	json_free(v);
 	http_answer_free(&a);
-	a = post(path, "Content-Type: application/json", line, body);
+	a = ask(method, path, "Content-Type: application/json", line, body);
 	ck_assert_ptr_nonnull(v = json_parse(a.body.data, a.body.len, &e));
 	http_answer_free(&a);
 	free(line);
 	return v;
+}
+
+/* GET without a body, else POST. */
+static struct json *
+api(const char *path, const char *body)
+{
+	return api_by(body == NULL ? "GET" : "POST", path, body);
 }
 
 static void
@@ -678,6 +708,7 @@ START_TEST(two_folders_of_the_name_are_a_matter_of_configuration)
 	make_folder();
 	ok(remote_check(r, &e));
 	make_folder();
+	place[0] = '\0';
 	remote_close(r);
 	ck_assert_ptr_nonnull(r = open_remote());
 	refused(remote_check(r, &e), ERR_CONFIG, "");
@@ -844,6 +875,158 @@ START_TEST(a_list_that_is_late_hides_but_does_not_double)
 }
 END_TEST
 
+static void
+open_again(void)
+{
+	remote_close(r);
+	ck_assert_msg((r = open_remote()) != NULL, "%s", e.text);
+}
+
+START_TEST(a_folder_is_found_again_though_no_list_shows_it)
+{
+	char first[REMOTE_ID_MAX];
+
+	tell_fake("POST", "/fake/settings", "{\"lag_s\": 99}");
+	put_text("raw/a", "a");
+	/* Noted before it was made, and once. */
+	ck_assert_int_eq(places, 1);
+	ck_assert_int_eq(kept_when_noted, 0);
+	strcpy(first, place);
+	open_again();
+	put_text("raw/b", "b");
+	ck_assert_int_eq(places, 1);
+	ck_assert_int_eq(files_kept(), 3);
+	/* That a list is late, and nobody noted anything: what it is good for. */
+	place[0] = '\0';
+	open_again();
+	put_text("raw/c", "c");
+	ck_assert_str_ne(place, first);
+	ck_assert_int_eq(files_kept(), 5);
+}
+END_TEST
+
+START_TEST(a_folder_that_was_noted_and_not_made_gets_its_id)
+{
+	struct remote_source s = source_of("raw/a", "a", 1);
+	char noted[REMOTE_ID_MAX];
+	struct remote_object o;
+
+	fault("POST /drive/v3/files", "\"500\", \"times\": 99");
+	refused(remote_put(r, &s, &o, &e), ERR_ITEM, P_REMOTE);
+	ck_assert_int_eq(files_kept(), 0);
+	ck_assert_int_eq(places, 1);
+	strcpy(noted, place);
+	tell_fake("DELETE", "/fake/faults", NULL);
+	open_again();
+	put_text("raw/a", "a");
+	ck_assert_int_eq(places, 1);
+	ck_assert_int_eq(files_kept(), 2);
+	json_free(properties_of(noted));
+	/* Nor twice when only the answer was lost. */
+	snprintf(name, sizeof name, "Test lost %08x", (unsigned)getpid());
+	place[0] = '\0';
+	fault("POST /drive/v3/files", "\"lost\"");
+	open_again();
+	put_text("raw/a", "a");
+	ck_assert_int_eq(files_kept(), 4);
+}
+END_TEST
+
+/* PATCH of a file. */
+static void
+change(const char *id, const char *body)
+{
+	char *path = mem_fmt(&e, "/drive/v3/files/%s", id);
+
+	json_free(api_by("PATCH", path, body));
+	free(path);
+}
+
+START_TEST(of_two_folders_the_noted_one_is_taken_while_it_is_one)
+{
+	struct remote_object o;
+	char first[REMOTE_ID_MAX], second[REMOTE_ID_MAX];
+
+	put_text("raw/a", "a");
+	strcpy(first, place);
+	make_folder();
+	open_again();
+	one(remote_stat(r, "raw/a", &o, NULL, &e));
+	ck_assert_str_eq(place, first);
+	/* In the trash, it is none: there is one left. */
+	change(first, "{\"trashed\": true}");
+	open_again();
+	ck_assert_int_eq(remote_stat(r, "raw/a", &o, NULL, &e), 0);
+	ck_assert_str_ne(place, first);
+	strcpy(second, place);
+	/* Nor with another name; then there is none, and a new one gets an id of its own. */
+	change(second, "{\"name\": \"elsewhere\"}");
+	open_again();
+	put_text("raw/a", "a");
+	ck_assert_str_ne(place, first);
+	ck_assert_str_ne(place, second);
+	one(remote_stat(r, "raw/a", &o, NULL, &e));
+	/* What is no id at all is as good as none. */
+	strcpy(place, "../root");
+	open_again();
+	one(remote_stat(r, "raw/a", &o, NULL, &e));
+}
+END_TEST
+
+START_TEST(what_is_known_is_found_by_its_id)
+{
+	struct remote_object known, o;
+	char outside[REMOTE_ID_MAX];
+	struct json *v;
+
+	tell_fake("POST", "/fake/settings", "{\"lag_s\": 99}");
+	known = put_text("raw/a", "a");
+	ck_assert_int_eq(remote_stat(r, "raw/a", &o, NULL, &e), 0);
+	one(remote_look(r, &known, &o, &e));
+	ck_assert_str_eq(o.tag, known.tag);
+	ck_assert_str_eq(o.key, "raw/a");
+	ck_assert_str_eq(o.sha256, known.sha256);
+	/* Another key, another folder, the trash, an id that was never given, or none. */
+	strcpy(known.key, "raw/b");
+	ck_assert_int_eq(remote_look(r, &known, &o, &e), 0);
+	v = api("/drive/v3/files", "{\"appProperties\": {\"rec_key\": \"raw/b\"}}");
+	snprintf(outside, sizeof outside, "%s", json_get_str(v, "id"));
+	json_free(v);
+	strcpy(known.id, outside);
+	ck_assert_int_eq(remote_look(r, &known, &o, &e), 0);
+	strcpy(known.id, "never-given");
+	ck_assert_int_eq(remote_look(r, &known, &o, &e), 0);
+	strcpy(known.id, "a/../b");
+	ck_assert_int_eq(remote_look(r, &known, &o, &e), 0);
+	known = put_text("raw/c", "c");
+	change(known.id, "{\"trashed\": true}");
+	ck_assert_int_eq(remote_look(r, &known, &o, &e), 0);
+}
+END_TEST
+
+START_TEST(what_no_list_shows_yet_is_replaced_in_its_place)
+{
+	struct remote_source s = source_of("raw/a", "new", 3);
+	struct remote_object old, o;
+
+	tell_fake("POST", "/fake/settings", "{\"lag_s\": 99}");
+	old = put_text("raw/a", "old");
+	s.condition = REMOTE_REPLACE;
+	s.tag = old.tag;
+	s.id = old.id;
+	ok(remote_put(r, &s, &o, &e));
+	ck_assert_str_eq(o.id, old.id);
+	ck_assert_str_ne(o.tag, old.tag);
+	ck_assert_int_eq(files_kept(), 2);
+	/* Not when it is another version by now. */
+	s = source_of("raw/a", "newer", 5);
+	s.condition = REMOTE_REPLACE;
+	s.tag = old.tag;
+	s.id = old.id;
+	refused(remote_put(r, &s, &o, &e), ERR_ITEM, P_CONFLICT);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -876,6 +1059,11 @@ main(void)
 	tcase_add_test(t, files_are_as_the_application_writes_them);
 	tcase_add_test(t, keys_of_every_length);
 	tcase_add_test(t, a_list_that_is_late_hides_but_does_not_double);
+	tcase_add_test(t, a_folder_is_found_again_though_no_list_shows_it);
+	tcase_add_test(t, a_folder_that_was_noted_and_not_made_gets_its_id);
+	tcase_add_test(t, of_two_folders_the_noted_one_is_taken_while_it_is_one);
+	tcase_add_test(t, what_is_known_is_found_by_its_id);
+	tcase_add_test(t, what_no_list_shows_yet_is_replaced_in_its_place);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
