@@ -56,9 +56,9 @@ all_modes()
 		done
 	else
 		kill_at_each "$name" kill 1 -j1
-		kill_at_each "$name" kill 3 -j2
-		kill_at_each "$name" torn 1 -j1
-		kill_at_each "$name" killafter 5 -j2
+		kill_at_each "$name" kill 6 -j2
+		kill_at_each "$name" torn 2 -j1
+		kill_at_each "$name" killafter 10 -j2
 	fi
 }
 

@@ -63,8 +63,8 @@ each()
 			kill_at_each "$what" "$mode" 1 1 "$@"
 		done
 	else
-		kill_at_each "$what" kill 1 1 "$@"
-		kill_at_each "$what" torn 2 1 "$@"
+		kill_at_each "$what" kill 2 1 "$@"
+		kill_at_each "$what" torn 4 2 "$@"
 	fi
 }
 

@@ -6,7 +6,7 @@
 need_shim
 
 # Of undoing and of failing calls, only some are tried unless all are asked for.
-some=5
+some=8
 full && some=1
 
 # The user's files: contents, times and names, but for what lies in backup.
@@ -184,7 +184,7 @@ each()
 			kill_undo "$what" "$mode"
 		done
 	else
-		kill_at_each "$what" kill 2
+		kill_at_each "$what" kill 4
 		kill_undo "$what" kill
 	fi
 	fail_at_each "$what"

@@ -72,8 +72,8 @@ all_modes()
 				kill_at_each "$name" "$mode" 1
 			done
 		else
-			kill_at_each "$name" kill 1
-			kill_at_each "$name" torn 2
+			kill_at_each "$name" kill 2
+			kill_at_each "$name" torn 4
 			kill_at_each "$name" killafter 9 4
 		fi
 	done

@@ -8,7 +8,7 @@ DRIVER=$(dirname "$SHIM")/take-driver
 [ -x "$DRIVER" ] || plan_skip "no $DRIVER (make build/fault/take-driver)"
 
 # Of the calls only some are tried unless all are asked for.
-some=4
+some=8
 full && some=1
 
 name=recording_20250905_100000.wav
@@ -74,7 +74,7 @@ check()
 # each WHAT START ORIGINAL WANTED CMD...
 each()
 {
-	local what=$1 mode n last step=2
+	local what=$1 mode n last step=4
 
 	start=$2 original=$3 wanted=$4
 	shift 4
