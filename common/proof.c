@@ -9,6 +9,8 @@
 
 /* On the stack: one of a few hundred KiB would be mapped and unmapped for every file. */
 #define BLOCK (64 * 1024)
+/* Of an object that changes meanwhile. */
+#define READS 4
 
 /* ---- reading a file ---- */
 
@@ -170,6 +172,36 @@ proof_read(struct sync *s, const struct remote_object *there, char sha256[HASH_S
 	return rc;
 }
 
+/* What a killed run had sent may reach the object while it is read, with the same bytes but another
+ * tag: then it is looked at again. */
+static int
+read_settled(struct sync *s, struct remote_object *there, char sha256[HASH_SHA256_HEX],
+    int64_t *size_bytes, struct err *e)
+{
+	struct timespec nap = {.tv_nsec = 500000000};
+	struct err conflict;
+
+	for (int tries = 1;; tries++) {
+		if (proof_read(s, there, sha256, size_bytes, e) == 0)
+			return 0;
+		if (sync_is_fatal(e) || e->code == NULL || strcmp(e->code, P_CONFLICT) != 0 ||
+		    tries == READS || atomic_load(&tool_stop) != 0)
+			return -1;
+		conflict = *e;
+		nanosleep(&nap, NULL);
+		switch (remote_stat(s->remote, there->key, there, NULL, e)) {
+		case 1:
+			continue;
+		case 0:
+			return err_item(e, P_MISSING, "it is gone again");
+		default:
+			if (!sync_is_fatal(e))
+				*e = conflict;
+			return -1;
+		}
+	}
+}
+
 /* ---- judging ---- */
 
 /* How the remote's own words prove the bytes, or NULL; *said: it told a hash that could have. */
@@ -193,9 +225,10 @@ proof_by_word(const struct remote_object *there, const struct digest *d, bool *s
 }
 
 int
-proof_of(struct sync *s, const struct remote_object *there, const struct digest *d, bool read_back,
+proof_of(struct sync *s, const struct remote_object *seen, const struct digest *d, bool read_back,
     struct catalogue_object *o, struct err *why, struct err *e)
 {
+	struct remote_object now = *seen, *there = &now;
 	char sha256[HASH_SHA256_HEX];
 	const char *proof;
 	int64_t size;
@@ -208,7 +241,7 @@ proof_of(struct sync *s, const struct remote_object *there, const struct digest 
 		return 0;
 	}
 	if ((proof = proof_by_word(there, d, &said)) == NULL && !said && read_back) {
-		if (proof_read(s, there, sha256, &size, e) == -1)
+		if (read_settled(s, there, sha256, &size, e) == -1)
 			return -1;
 		said = true;
 		proof = size == d->size_bytes && strcmp(sha256, d->sha256) == 0 ? "read" : NULL;
@@ -220,10 +253,10 @@ proof_of(struct sync *s, const struct remote_object *there, const struct digest 
 		    s->url);
 		return 0;
 	}
-	snprintf(o->key, sizeof o->key, "%s", there->key);
-	snprintf(o->remote_id, sizeof o->remote_id, "%s", there->id);
-	snprintf(o->tag, sizeof o->tag, "%s", there->tag);
-	snprintf(o->sha256, sizeof o->sha256, "%s", d->sha256);
+	strcpy(o->key, there->key);
+	strcpy(o->remote_id, there->id);
+	strcpy(o->tag, there->tag);
+	strcpy(o->sha256, d->sha256);
 	snprintf(o->proof, sizeof o->proof, "%s", proof);
 	o->size_bytes = d->size_bytes;
 	o->part_bytes = strcmp(proof, "parts") == 0 ? d->part_bytes : 0;

@@ -34,7 +34,7 @@ void digest_parts_tag(const struct digest *d, char tag[REMOTE_TAG_MAX]);
  * holds the bytes: 1. 0 when it does not, with *why a sentence; -1 and *e. With read_back, an
  * object of which the remote tells no usable hash is read; else that is 0.
  */
-int proof_of(struct sync *s, const struct remote_object *there, const struct digest *d,
+int proof_of(struct sync *s, const struct remote_object *seen, const struct digest *d,
     bool read_back, struct catalogue_object *o, struct err *why, struct err *e);
 /* Reads an object through and gives its SHA-256 and size. */
 int proof_read(struct sync *s, const struct remote_object *there, char sha256[HASH_SHA256_HEX],
