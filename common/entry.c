@@ -63,17 +63,17 @@ recording_row(struct catalogue *c, int64_t id, const struct entry *n, struct err
 	return row;
 }
 
-static struct json *
-measurement_row(struct run *r, int64_t id, const struct entry *n, struct err *e)
+struct json *
+entry_measurement(struct run *r, int64_t id, const char *stored, enum folder folder,
+    const struct measure *m, struct err *e)
 {
-	const struct measure *m = n->m;
 	struct json *row = json_new_object(e);
 	const char *run = run_name(r, e);
 	bool bad = m->problem.class != ERR_NONE;
 
 	if (row != NULL && run != NULL && json_put_int(row, "recording_id", id, e) == 0 &&
-	    put_name(row, "stored_filename", n->stored, e) == 0 &&
-	    json_put_str(row, "folder", archive_folder_name(n->folder), e) == 0 &&
+	    put_name(row, "stored_filename", stored, e) == 0 &&
+	    json_put_str(row, "folder", archive_folder_name(folder), e) == 0 &&
 	    record_put_columns(row, m, e) == 0 &&
 	    json_put_str(row, "problem_code", bad ? m->problem.code : NULL, e) == 0 &&
 	    json_put_str(row, "problem_message", bad ? m->problem.text : NULL, e) == 0 &&
@@ -100,7 +100,7 @@ put_rows(struct run *r, const struct entry *n, int64_t id, struct err *e)
 
 	if ((row = recording_row(r->a->catalogue, id, n, e)) == NULL ||
 	    run_change(r, "recordings", "id", id, row, e) == -1 ||
-	    (row = measurement_row(r, id, n, e)) == NULL ||
+	    (row = entry_measurement(r, id, n->stored, n->folder, n->m, e)) == NULL ||
 	    run_change(r, "rec_measurements", "recording_id", id, row, e) == -1)
 		return -1;
 	return n->provenance != NULL ? provenance_put(r, id, n->stored, n->provenance, e) : 0;

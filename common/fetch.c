@@ -1,7 +1,5 @@
 #include "fetch.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,24 +54,9 @@ fetch_temp_name(const char *name, char temp[FETCH_NAME_MAX])
 static int
 open_temp(const struct fetch *f, struct fetched *got, struct err *e)
 {
-	int temp = f->s->a.folders[FOLDER_TEMP], rc;
-
 	fetch_temp_name(f->name, got->temp);
-	got->fd = openat(temp, got->temp,
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-	if (got->fd == -1 && errno != ELOOP && errno != ENXIO && errno != EISDIR)
-		return err_sys(e, "%s/%s", f->s->a.paths[FOLDER_TEMP], got->temp);
-	if (got->fd != -1 && fstat(got->fd, &got->st) == -1)
-		return err_sys(e, "stat of %s", got->temp);
-	/* One that has a second name is somebody's recording. */
-	if (got->fd == -1 || !S_ISREG(got->st.st_mode) || got->st.st_nlink != 1)
-		return err_item(e, P_CONFLICT,
-		    "%s/%s is in the way, and is no file that an earlier pull left; remove it",
-		    f->s->a.paths[FOLDER_TEMP], got->temp);
-	if ((rc = io_try_lock(got->fd, e)) == 0)
-		return err_item(e, P_BUSY, "%s/%s is being written by another process",
-		    f->s->a.paths[FOLDER_TEMP], got->temp);
-	return rc == -1 ? -1 : 0;
+	got->fd = io_resume_locked(f->s->a.folders[FOLDER_TEMP], got->temp, &got->st, e);
+	return got->fd == -1 ? err_prefix(e, "%s", f->s->a.paths[FOLDER_TEMP]) : 0;
 }
 
 static int

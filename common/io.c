@@ -405,6 +405,29 @@ io_create_locked(int dirfd, const char *name, struct err *e)
 }
 
 int
+io_resume_locked(int dirfd, const char *name, struct stat *st, struct err *e)
+{
+	int fd = openat(
+	    dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	int rc = -1;
+
+	if (fd == -1 && errno != ELOOP && errno != ENXIO && errno != EISDIR)
+		return err_sys(e, "%s", name);
+	if (fd != -1 && fstat(fd, st) == -1)
+		err_sys(e, "stat of %s", name);
+	else if (fd == -1 || !S_ISREG(st->st_mode) || st->st_nlink != 1)
+		err_item(e, P_CONFLICT,
+		    "%s is in the way, and is no file that an earlier run left; remove it", name);
+	else if ((rc = io_try_lock(fd, e)) == 0)
+		err_item(e, P_BUSY, "%s is being written by another process", name);
+	if (rc == 1)
+		return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+int
 io_reserve(int fd, uint64_t bytes, struct err *e)
 {
 	int rc = 0;

@@ -86,6 +86,12 @@ void io_new_close(struct io_new *f);
  * the answer when somebody else locked the new one first (it is removed again). The descriptor.
  */
 int io_create_locked(int dirfd, const char *name, struct err *e);
+/*
+ * The same for what may be there already from an earlier process, to go on with: a regular file of
+ * no other name, which nobody holds, and *st is what it was. ERR_ITEM (conflict, busy) for any
+ * other; nothing is made durable.
+ */
+int io_resume_locked(int dirfd, const char *name, struct stat *st, struct err *e);
 /* Allocates bytes from the start without a change of the size, so that writing them cannot meet a
  * full disk; where the file system cannot, nothing. ERR_SYSTEM, with no_space for a full disk. */
 int io_reserve(int fd, uint64_t bytes, struct err *e);

@@ -545,9 +545,14 @@ tell(struct push *p, struct task *k, struct err *e)
 	if ((k->plan != NULL && put_outcome(p, k, e) == -1) ||
 	    (k->item != NULL && k->rec != NULL && catalogue_pass_on(k->rec, k->item->rec, e) == -1))
 		return -1;
+	/* What could not be planned has its problem in the record that came. */
+	if (!failed && k->plan == NULL) {
+		p->n->problems++;
+		return k->item->passed_on ? tool_emit(p->s->t, rec, e)
+					  : tool_emit_found(p->s->t, rec, e);
+	}
 	if (!failed)
-		return k->plan == NULL ? tool_emit_found(p->s->t, rec, e)
-				       : tool_emit(p->s->t, rec, e);
+		return tool_emit(p->s->t, rec, e);
 	p->n->problems++;
 	if (k->plan != NULL && !retry_is_later(&k->problem) &&
 	    note_failed(p, k->plan->row.recording_id, e) == -1)

@@ -2,10 +2,11 @@
  * remote: a place in the cloud where recordings are kept.
  *
  * One small interface, one file for each kind of remote: remote_file (file:///dir), remote_s3
- * (s3://bucket/prefix), remote_dav (webdav(s)://host/path), remote_drive (gdrive:FOLDER). All calls
- * block, may come from many threads at once, and try again by themselves as retry.h says. Errors
- * are those of retry_run: ERR_CONFIG, ERR_BUSY and ERR_STOPPED end a run, ERR_ITEM (remote,
- * conflict, missing) does not. No error text holds a secret.
+ * (s3://bucket/prefix), remote_dav (webdav(s)://host/path), remote_drive (gdrive:FOLDER), the last
+ * three with their s3_*, dav_* and drive_* beside them. All calls block, may come from many threads
+ * at once, and try again by themselves as retry.h says. Errors are those of retry_run: ERR_CONFIG,
+ * ERR_BUSY and ERR_STOPPED end a run, ERR_ITEM (remote, conflict, missing) does not. No error text
+ * holds a secret.
  *
  * Keys are UTF-8 without control characters, relative to the prefix: "raw/NAME", "edited/NAME", and
  * what belongs to the toolkit itself, ".rectools/NAME…" (temporary objects in ".rectools/temp/",

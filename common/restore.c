@@ -12,6 +12,7 @@
 
 #include "catalogue_fixity.h"
 #include "clock.h"
+#include "entry.h"
 #include "filechange.h"
 #include "io.h"
 #include "mem.h"
@@ -194,26 +195,6 @@ recording_row(struct catalogue *c, int64_t id, const struct restore *x, struct e
 	return row;
 }
 
-static struct json *
-measurement_row(struct run *r, int64_t id, const struct restore *x, struct err *e)
-{
-	const struct measure *m = x->m;
-	struct json *row = json_new_object(e);
-	const char *run = run_name(r, e);
-	bool bad = m->problem.class != ERR_NONE;
-
-	if (row != NULL && run != NULL && json_put_int(row, "recording_id", id, e) == 0 &&
-	    put_name(row, "stored_filename", x->name, e) == 0 &&
-	    json_put_str(row, "folder", archive_folder_name(x->folder), e) == 0 &&
-	    record_put_columns(row, m, e) == 0 &&
-	    json_put_str(row, "problem_code", bad ? m->problem.code : NULL, e) == 0 &&
-	    json_put_str(row, "problem_message", bad ? m->problem.text : NULL, e) == 0 &&
-	    json_put_str(row, "run", run, e) == 0)
-		return row;
-	json_free(row);
-	return NULL;
-}
-
 /* What people said: an object of strings, and of nulls for tags of the file that they took away. */
 static int
 put_said(struct run *r, int64_t id, const struct json *said, struct err *e)
@@ -289,7 +270,7 @@ put_new(struct run *r, const struct restore *x, int64_t *id, struct err *e)
 	if (choose_id(r->a->catalogue, x, id, e) == -1 ||
 	    (row = recording_row(r->a->catalogue, *id, x, e)) == NULL ||
 	    run_change(r, "recordings", "id", *id, row, e) == -1 ||
-	    (row = measurement_row(r, *id, x, e)) == NULL ||
+	    (row = entry_measurement(r, *id, x->name, x->folder, x->m, e)) == NULL ||
 	    run_change(r, "rec_measurements", "recording_id", *id, row, e) == -1 ||
 	    put_said(r, *id, json_get(x->rec, "said"), e) == -1)
 		return -1;

@@ -1,5 +1,7 @@
 #include "settle.h"
 
+#include <string.h>
+
 #include "clock.h"
 #include "run.h"
 
@@ -38,15 +40,30 @@ settle_page(struct run *r, const struct sync_status_change *page, int n, struct 
 	return run_commit(r, e);
 }
 
+/* What failed may have been sent after all: a cancelled job's recording goes with the rest. */
 static int
-settle_failed(struct run *r, const int64_t *failed, size_t n, struct err *e)
+fail_unless_there(struct sync *s, struct run *r, int64_t id, struct err *e)
+{
+	struct sync_row row;
+	int rc = sync_row_get(s->a.catalogue, s->known.id, id, &row, e);
+	bool there;
+
+	if (rc != 1)
+		return rc;
+	there = row.has_object && strcmp(row.object.sha256, row.sha256) == 0;
+	sync_row_free(&row);
+	return there ? 0 : change(r, id, "failed", NULL, e);
+}
+
+static int
+settle_failed(struct sync *s, struct run *r, const int64_t *failed, size_t n, struct err *e)
 {
 	if (n == 0)
 		return 0;
 	if (run_begin(r, e) == -1)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (change(r, failed[i], "failed", NULL, e) == -1) {
+		if (fail_unless_there(s, r, failed[i], e) == -1) {
 			run_cancel(r);
 			return -1;
 		}
@@ -80,7 +97,7 @@ settle(struct sync *s, const int64_t *failed, size_t n_failed, struct err *e)
 		return rc;
 	if (run_open(&r, &s->a, "sync", e) == -1)
 		return -1;
-	rc = settle_all(s, &r, e) == -1 || settle_failed(&r, failed, n_failed, e) == -1
+	rc = settle_all(s, &r, e) == -1 || settle_failed(s, &r, failed, n_failed, e) == -1
 		 ? -1
 		 : run_end(&r, (int64_t)n_failed, e);
 	run_close(&r);

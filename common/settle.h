@@ -9,8 +9,8 @@
 
 #include "sync.h"
 
-/* "synced" for each recording whose bytes are proven there; "failed" for those with these ids.
- * Opens no run when nothing changes. */
+/* "synced" for each recording whose bytes are proven there; "failed" for those with these ids that
+ * are not. Opens no run when nothing changes. */
 int settle_run(struct sync *s, const int64_t *failed, size_t n_failed, struct err *e);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * The archive stays usable for others meanwhile: no run (run.h) is open while bytes travel. What is
  * proven at the remote is noted in the catalogue's own tables (ledger.h) in short transactions;
- * what changes recordings or jobs is changed at the end, in a run of its own (settle in push.h).
+ * what changes recordings or jobs is changed at the end, in a run of its own (settle.h).
  * Two commands that change something take turns by a lock on the folder db/sync, which also holds
  * the sessions of uploads that are secret (mode 0600).
  */

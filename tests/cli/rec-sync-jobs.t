@@ -402,6 +402,8 @@ is "an upload is seen to move, by the application's own columns" "$client_st ${t
 is "the application asks to cancel it, and it is cancelled" "$(job cancel "status, attempts, drive_file_id IS NULL")" "cancelled|1|1"
 ok "… with the time of its end" is_iso "$(job cancel finished_iso)"
 ok "… before all of it had arrived" test "$(job cancel uploaded_bytes)" -lt "$total"
+is "… and the recording, which push sends all the same, is synced" \
+    "$(sql "SELECT sync_status FROM recordings WHERE stored_filename = '$big'")" synced
 
 fresh_bucket takes-two
 client enqueue stopped "$r/$big"
