@@ -140,10 +140,14 @@ judge_by_bytes(const struct audit *a, struct checked *c, struct err *e)
 	const char *wanted = expected(&c->row);
 	struct catalogue_object *o = &c->object;
 	char sha256[HASH_SHA256_HEX];
+	int rc;
 
 	if (wanted[0] == '\0')
 		return judge_by_word(a, c, e);
-	if (proof_read(a->s, &c->there, sha256, &c->downloaded, e) == -1)
+	sync_enter(a->s, c->there.size_bytes);
+	rc = proof_read(a->s, &c->there, sha256, &c->downloaded, e);
+	sync_leave(a->s, c->there.size_bytes);
+	if (rc == -1)
 		return -1;
 	if (strcmp(sha256, wanted) != 0)
 		return differs(a, e);

@@ -784,6 +784,23 @@ sync_state_digest(
 }
 
 int
+sync_put_modified(struct catalogue *c, int64_t recording, struct json *rec, struct err *e)
+{
+	sqlite3_stmt *s = catalogue_stmt(c, sql_sync_modified, e);
+	const char *at;
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, recording);
+	if ((rc = catalogue_step(c, s, e)) == 1 &&
+	    (at = (const char *)sqlite3_column_text(s, 0)) != NULL)
+		rc = json_put_bytes(rec, "modified_at", at, strlen(at), e);
+	sqlite3_reset(s);
+	return rc == -1 ? -1 : 0;
+}
+
+int
 sync_unsettled(struct catalogue *c, int64_t remote, int64_t after_id, int n,
     struct sync_status_change *out, struct err *e)
 {

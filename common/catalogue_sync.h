@@ -116,6 +116,8 @@ int sync_row_get(
  * one. */
 int sync_ranges(struct catalogue *c, int64_t every, char ***keys, size_t *n, struct err *e);
 
+/* Puts when the application changed the recording last ("modified_at"), if it says. */
+int sync_put_modified(struct catalogue *c, int64_t recording, struct json *rec, struct err *e);
 /* A digest of all that is known of the recordings: when it is the same, so is the inventory. */
 int sync_state_digest(
     struct catalogue *c, int64_t remote, char digest[HASH_XXH3_128_HEX], struct err *e);

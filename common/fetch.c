@@ -223,11 +223,15 @@ fetch_object(const struct fetch *f, struct fetched *got, struct err *e)
 {
 	struct err ignored;
 	struct stat st;
+	int rc;
 
 	*got = (struct fetched){.fd = -1};
 	if (open_temp(f, got, e) == -1)
 		return -1;
-	if (fetch_bytes(f, got, e) == 0 && complete(f, got, e) == 0)
+	sync_enter(f->s, f->there->size_bytes);
+	rc = fetch_bytes(f, got, e);
+	sync_leave(f->s, f->there->size_bytes);
+	if (rc == 0 && complete(f, got, e) == 0)
 		return 0;
 	io_release(got->fd, got->temp, &ignored);
 	if (!is_worth_keeping(e) || (fstat(got->fd, &st) == 0 && st.st_size == 0))

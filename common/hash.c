@@ -19,34 +19,36 @@ struct hash {
 
 /* Of our own: OpenSSL 3 crashes in its default one when making it ran out of memory. */
 static OSSL_LIB_CTX *library;
+/* NULL when there was no memory. Asked for by name each time, they would have to be looked for. */
+static EVP_MD *sha256, *md5;
 
 static void
-make_library(void)
+fetch_digests(void)
 {
-	library = OSSL_LIB_CTX_new();
+	if ((library = OSSL_LIB_CTX_new()) == NULL)
+		return;
+	sha256 = EVP_MD_fetch(library, "SHA256", NULL);
+	md5 = EVP_MD_fetch(library, "MD5", NULL);
 }
 
-/* NULL when there is no memory. */
-static OSSL_LIB_CTX *
-own_library(void)
+static void
+prepare(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, make_library);
-	return library;
+	pthread_once(&once, fetch_digests);
 }
 
 static EVP_MD_CTX *
-digest(const char *name)
+digest(EVP_MD *const *md)
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	EVP_MD *md = own_library() == NULL ? NULL : EVP_MD_fetch(library, name, NULL);
 
-	if (c != NULL && (md == NULL || EVP_DigestInit_ex(c, md, NULL) != 1)) {
+	prepare();
+	if (c != NULL && (*md == NULL || EVP_DigestInit_ex(c, *md, NULL) != 1)) {
 		EVP_MD_CTX_free(c);
 		c = NULL;
 	}
-	EVP_MD_free(md);
 	return c;
 }
 
@@ -60,9 +62,9 @@ hash_open(int kinds, struct err *e)
 	if ((kinds & HASH_XXH3_128) && (h->xxh = XXH3_createState()) != NULL)
 		XXH3_128bits_reset(h->xxh);
 	if (kinds & HASH_SHA256)
-		h->sha = digest("SHA256");
+		h->sha = digest(&sha256);
 	if (kinds & HASH_MD5)
-		h->md5 = digest("MD5");
+		h->md5 = digest(&md5);
 	if (((kinds & HASH_XXH3_128) && h->xxh == NULL) ||
 	    ((kinds & HASH_SHA256) && h->sha == NULL) || ((kinds & HASH_MD5) && h->md5 == NULL)) {
 		hash_close(h);
@@ -182,7 +184,8 @@ hash_hmac_sha256(const void *key, size_t key_len, const void *p, size_t len,
 {
 	size_t n = 0;
 
-	if (own_library() == NULL ||
+	prepare();
+	if (library == NULL ||
 	    EVP_Q_mac(library, "HMAC", NULL, "SHA256", NULL, key, key_len, p, len, out,
 		HASH_SHA256_BYTES, &n) == NULL ||
 	    n != HASH_SHA256_BYTES)

@@ -9,6 +9,9 @@
  * A transfer that must wait for the pace is paused and stands in line; the engine asks the pace for
  * the first in line alone, so that none starves. Stalls are found by our own clock: libcurl's speed
  * limit counts the time of a pause, and means an average.
+ *
+ * libcurl tells which sockets and what time it waits for, and epoll waits for them: to have it look
+ * at every transfer whenever something comes for one costs more than the rest.
  */
 #include "http.h"
 
@@ -24,6 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -36,11 +41,12 @@
 #define SECOND (1000 * MS)
 #define TICK_MS 100
 #define IDLE_MS 60000
+#define EVENTS 32
 #define HEAD_MAX (256 << 10)
 #define ANSWER_MAX (1 << 20)
 #define RETRY_AFTER_MAX 86400
 /* Of the two buffers that libcurl has for a transfer one is large, by what is to be moved. */
-#define BUFFER_LARGE (60L << 10)
+#define BUFFER_LARGE (120L << 10)
 #define BUFFER_SMALL (4L << 10)
 /* Larger bodies in memory are not sent along with the head in one call. */
 #define AT_ONCE_MAX (32 << 10)
@@ -79,8 +85,10 @@ struct http {
 	pthread_mutex_t lock;
 	struct transfers spare, queued;
 	bool closing;
+	int epoll, wake;
 
 	/* The engine's. */
+	int64_t timer_ns; /* when libcurl wants to be called; INT64_MAX: not */
 	struct transfers active, line;
 	int64_t line_due_ns; /* when to ask the pace again */
 	int64_t watched_ns;
@@ -298,6 +306,34 @@ take_body(char *p, size_t size, size_t n, void *ctx)
 	return rc == -1 ? CURL_WRITEFUNC_ERROR : len;
 }
 
+static int
+mind_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+	struct http *h = ctx;
+	struct epoll_event ev = {.data.fd = fd,
+	    .events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0)};
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		epoll_ctl(h->epoll, EPOLL_CTL_DEL, fd, &ev);
+		return 0;
+	}
+	if (epoll_ctl(h->epoll, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == -1)
+		return -1;
+	curl_multi_assign(h->multi, fd, h);
+	return 0;
+}
+
+static int
+mind_time(CURLM *multi, long ms, void *ctx)
+{
+	struct http *h = ctx;
+
+	(void)multi;
+	h->timer_ns = ms < 0 ? INT64_MAX : clock_monotonic_ns() + ms * MS;
+	return 0;
+}
+
 /* ---- the engine ---- */
 
 static void
@@ -410,30 +446,52 @@ watch(struct http *h)
 static int
 patience_ms(const struct http *h)
 {
-	int64_t ms;
+	int64_t due = h->timer_ns, ms;
 
-	if (TAILQ_EMPTY(&h->active))
-		return IDLE_MS;
-	if (TAILQ_EMPTY(&h->line))
-		return TICK_MS;
-	ms = (h->line_due_ns - clock_monotonic_ns() + MS - 1) / MS;
-	return ms < 0 ? 0 : ms < TICK_MS ? (int)ms : TICK_MS;
+	if (!TAILQ_EMPTY(&h->line) && h->line_due_ns < due)
+		due = h->line_due_ns;
+	ms = due == INT64_MAX ? IDLE_MS : (due - clock_monotonic_ns() + MS - 1) / MS;
+	if (!TAILQ_EMPTY(&h->active) && ms > TICK_MS)
+		ms = TICK_MS;
+	return ms < 0 ? 0 : ms < IDLE_MS ? (int)ms : IDLE_MS;
+}
+
+static void
+act(struct http *h, const struct epoll_event *ev)
+{
+	int fd = ev->data.fd, running;
+	eventfd_t n;
+
+	if (fd == h->wake)
+		eventfd_read(fd, &n);
+	else
+		curl_multi_socket_action(h->multi, fd,
+		    (ev->events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+			(ev->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+			(ev->events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0),
+		    &running);
 }
 
 static void *
 engine(void *arg)
 {
 	struct http *h = arg;
-	int running;
+	struct epoll_event ev[EVENTS];
+	int n, running;
 
 	while (take_queued(h)) {
 		serve_line(h);
-		curl_multi_perform(h->multi, &running);
+		/* When it cannot wait, somebody has to. */
+		if ((n = epoll_wait(h->epoll, ev, EVENTS, patience_ms(h))) == -1)
+			poll(NULL, 0, TICK_MS);
+		for (int i = 0; i < n; i++)
+			act(h, &ev[i]);
+		if (clock_monotonic_ns() >= h->timer_ns) {
+			h->timer_ns = INT64_MAX;
+			curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		}
 		collect_done(h);
 		watch(h);
-		/* When it cannot wait (memory, descriptors), somebody has to. */
-		if (curl_multi_poll(h->multi, NULL, 0, patience_ms(h), NULL) != CURLM_OK)
-			poll(NULL, 0, TICK_MS);
 	}
 	return NULL;
 }
@@ -472,8 +530,18 @@ copy_ca_file(struct http *h, const char *path, struct err *e)
 static int
 open_multi(struct http *h, struct err *e)
 {
+	struct epoll_event woken = {.events = EPOLLIN};
+
+	if ((h->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1 ||
+	    (woken.data.fd = h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1 ||
+	    epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->wake, &woken) == -1)
+		return err_sys(e, "preparing transfers");
 	if ((h->multi = curl_multi_init()) == NULL)
 		return err_nomem(e);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, mind_socket);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, mind_time);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)h->o.connections);
 	/* The default follows the number of transfers, and so drops connections in a lull. */
 	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 2 * (long)h->o.connections);
@@ -494,6 +562,10 @@ free_http(struct http *h)
 	}
 	if (h->multi != NULL)
 		curl_multi_cleanup(h->multi);
+	if (h->wake != -1)
+		close(h->wake);
+	if (h->epoll != -1)
+		close(h->epoll);
 	pthread_mutex_destroy(&h->lock);
 	free(h->ca_file);
 	free(h);
@@ -514,6 +586,8 @@ http_open(const struct http_opts *o, struct err *e)
 		return NULL;
 	}
 	h->o = *o;
+	h->epoll = h->wake = -1;
+	h->timer_ns = INT64_MAX;
 	h->o.ca_file = NULL;
 	h->o.connections = o->connections > 0 ? o->connections : 16;
 	h->o.connect_s = o->connect_s > 0 ? o->connect_s : 10;
@@ -538,7 +612,7 @@ http_close(struct http *h)
 	pthread_mutex_lock(&h->lock);
 	h->closing = true;
 	pthread_mutex_unlock(&h->lock);
-	curl_multi_wakeup(h->multi);
+	eventfd_write(h->wake, 1);
 	pthread_join(h->thread, NULL);
 	free_http(h);
 }
@@ -760,7 +834,7 @@ run(struct http *h, struct transfer *t)
 	TAILQ_INSERT_TAIL(&h->queued, t, link);
 	pthread_mutex_unlock(&h->lock);
 	if (wake)
-		curl_multi_wakeup(h->multi);
+		eventfd_write(h->wake, 1);
 	pthread_mutex_lock(&h->lock);
 	while (!t->done)
 		pthread_cond_wait(&t->ready, &h->lock);

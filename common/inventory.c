@@ -98,19 +98,6 @@ put_provenance(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
-static int
-put_modified(struct catalogue *c, int64_t id, struct json *rec, struct err *e)
-{
-	struct json *row = NULL;
-	const char *at;
-	int rc = catalogue_row_get(c, "recordings", "id", id, &row, e);
-
-	if (rc == 1 && (at = json_get_str(row, "modified_at")) != NULL)
-		rc = json_put_str(rec, "modified_at", at, e);
-	json_free(row);
-	return rc == -1 ? -1 : 0;
-}
-
 /* 1 and the record, 0 when the recording is gone by now, -1. */
 static int
 make_record(struct catalogue *c, const struct sync_row *row, struct json **rec, struct err *e)
@@ -124,7 +111,7 @@ make_record(struct catalogue *c, const struct sync_row *row, struct json **rec, 
 	if (json_put_str(*rec, "key", row->key, e) == 0 &&
 	    put_said(c, row->recording_id, *rec, e) != -1 &&
 	    put_provenance(c, row->recording_id, *rec, e) == 0 &&
-	    put_modified(c, row->recording_id, *rec, e) == 0)
+	    sync_put_modified(c, row->recording_id, *rec, e) == 0)
 		return 1;
 	json_free(*rec);
 	*rec = NULL;

@@ -122,6 +122,21 @@ digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e)
 	return rc;
 }
 
+int
+digest_bytes(const void *p, size_t len, struct digest *d, struct err *e)
+{
+	struct hash *h = hash_open(HASH_SHA256 | HASH_MD5, e);
+
+	*d = (struct digest){.size_bytes = (int64_t)len};
+	if (h == NULL)
+		return -1;
+	hash_update(h, p, len);
+	hash_sha256(h, d->sha256);
+	hash_md5(h, d->md5);
+	hash_close(h);
+	return 0;
+}
+
 void
 digest_parts_tag(const struct digest *d, char tag[REMOTE_TAG_MAX])
 {

@@ -26,6 +26,8 @@ void digest_free(struct digest *d);
 /* Reads a file once: SHA-256, MD5 of the whole and, with part_bytes, of each part. -1 with an
  * ERR_ITEM (unreadable, modified while it was read) or ERR_STOPPED. */
 int digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e);
+/* The same, without parts, of bytes in memory. */
+int digest_bytes(const void *p, size_t len, struct digest *d, struct err *e);
 /* The tag of an upload in these parts: "<md5 of the parts' MD5s>-<parts>". */
 void digest_parts_tag(const struct digest *d, char tag[REMOTE_TAG_MAX]);
 

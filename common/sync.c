@@ -249,13 +249,19 @@ note_place(void *ctx, const char *place, struct err *e)
 	return rc;
 }
 
+static unsigned
+large_at_once(const struct sync *s)
+{
+	return (s->transfers + 3) / 4;
+}
+
 static int
 open_remote(struct sync *s, const struct sync_opts *o, struct err *e)
 {
 	const struct config *c = s->a.config;
 	const char *rate = o->limit_rate != NULL ? o->limit_rate : config_str(c, CONFIG_LIMIT_RATE);
 	struct retry_opts retry = {.attempts = (unsigned)config_int(c, CONFIG_ATTEMPTS),
-	    .breaker = (unsigned)config_int(c, CONFIG_BREAKER) * s->transfers,
+	    .breaker = (unsigned)config_int(c, CONFIG_BREAKER) * large_at_once(s),
 	    .stop = &tool_stop,
 	    .tell = tell_retry,
 	    .ctx = s};
@@ -295,6 +301,7 @@ sync_open(struct sync *s, const struct sync_opts *o, struct err *e)
 	s->url = s->account.url;
 	s->transfers =
 	    (unsigned)(o->transfers > 0 ? o->transfers : config_int(s->a.config, CONFIG_TRANSFERS));
+	sem_init(&s->large, 0, large_at_once(s));
 	s->part_bytes = config_int(s->a.config, CONFIG_PART_MB) << 20;
 	return know_remote(s, o->write, e) == -1 ? -1 : open_remote(s, o, e);
 }
@@ -313,8 +320,24 @@ sync_close(struct sync *s)
 	account_close(&s->account);
 	if (s->archive_open)
 		archive_close(&s->a);
+	if (s->transfers > 0)
+		sem_destroy(&s->large);
 	pthread_mutex_destroy(&s->writing);
 	pthread_mutex_destroy(&s->telling);
+}
+
+void
+sync_enter(struct sync *s, int64_t size_bytes)
+{
+	while (size_bytes >= SYNC_LARGE && sem_wait(&s->large) == -1)
+		;
+}
+
+void
+sync_leave(struct sync *s, int64_t size_bytes)
+{
+	if (size_bytes >= SYNC_LARGE)
+		sem_post(&s->large);
 }
 
 struct catalogue *

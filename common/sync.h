@@ -11,6 +11,7 @@
 #define REC_SYNC_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@
 #include "remote.h"
 #include "retry.h"
 #include "tool.h"
+
+/* Files from so many bytes on are large. */
+#define SYNC_LARGE (256 * 1024)
 
 struct sync_opts {
 	struct tool *t;
@@ -49,8 +53,9 @@ struct sync {
 	char place[REMOTE_ID_MAX]; /* of the remote, as it was noted before this run; "" */
 	char *folder_path;	   /* db/sync */
 	int folder;		   /* locked when writing; -1 */
-	unsigned transfers;
-	int64_t part_bytes; /* as configured */
+	unsigned transfers;	   /* requests at once */
+	sem_t large;		   /* large files that may still be moved at once */
+	int64_t part_bytes;	   /* as configured */
 	bool events;
 	pthread_mutex_t writing; /* of a.catalogue */
 	pthread_mutex_t telling; /* of stderr's JSON lines */
@@ -75,6 +80,11 @@ int sync_note(struct sync *s, const char *what, const char *id, struct err *e);
 int sync_keep_noted(const struct sync *s, struct json *found, struct err *e);
 /* Another connection, for reading, of the calling thread: the caller closes it. */
 struct catalogue *sync_reader(struct sync *s, struct err *e);
+
+/* Around the moving of a file: of large ones, which fill the line and may go in parts, only a
+ * quarter as many are moved at once as of small ones. */
+void sync_enter(struct sync *s, int64_t size_bytes);
+void sync_leave(struct sync *s, int64_t size_bytes);
 
 /* One JSON line on stderr with --events: {"event":NAME,"time":…,"key":KEY,…}. key may be NULL; fmt
  * makes further members, each with a comma before it: JSON of our own, or "". From any thread. */

@@ -27,6 +27,7 @@ struct sending {
 	struct sync *s;
 	int fd;
 	struct stat st;
+	char *small; /* room for SYNC_LARGE bytes, or NULL */
 	struct json *metadata;
 	struct remote_source source;
 	struct digest digest;
@@ -80,14 +81,31 @@ open_file(struct sending *g, struct err *e)
 	return 0;
 }
 
+static int
+read_small(struct sending *g, struct err *e)
+{
+	size_t size = (size_t)g->source.size_bytes;
+	ssize_t n = io_pread(g->fd, g->small, size + 1, 0, e);
+
+	if (n == -1)
+		return -1;
+	if ((size_t)n != size)
+		return err_item(e, P_MODIFIED, "it became %s while it was read",
+		    (size_t)n < size ? "shorter" : "longer");
+	g->source.fd = -1;
+	g->source.bytes = g->small;
+	return digest_bytes(g->small, size, &g->digest, e);
+}
+
 /* Reads it whole; its bytes must be those that are recorded, where that is known. */
 static int
 read_file(struct sending *g, int64_t part_bytes, struct err *e)
 {
 	const char *wanted = g->u->row->sha256;
+	bool small = g->small != NULL && g->source.size_bytes < SYNC_LARGE;
 
 	digest_free(&g->digest);
-	if (digest_file(g->fd, part_bytes, &g->digest, e) == -1)
+	if ((small ? read_small(g, e) : digest_file(g->fd, part_bytes, &g->digest, e)) == -1)
 		return -1;
 	if (wanted[0] != '\0' && strcmp(wanted, g->digest.sha256) != 0)
 		return refuse_bytes(g, e);
@@ -203,9 +221,12 @@ static int
 send_whole(struct sending *g, struct catalogue_object *o, enum upload_result *how, struct err *e)
 {
 	struct remote_object there;
+	/* Allocated, it would be mapped and cleared for every file. */
+	char small[SYNC_LARGE];
 	int rc;
 
 	*how = UPLOAD_FOUND;
+	g->small = small;
 	if (read_file(g, 0, e) == -1)
 		return -1;
 	if (g->u->is_there && (rc = look_at(g, g->u->there, o, e)) != 0)
@@ -684,6 +705,7 @@ upload_recording(
 		.id = u->is_there ? u->there->id : NULL}};
 	int rc = open_file(&g, e);
 
+	sync_enter(u->s, g.source.size_bytes);
 	if (rc == 0 && can->object_max > 0 && g.source.size_bytes > can->object_max)
 		rc = err_item(e, P_TOO_LARGE,
 		    "%s takes objects of at most %lld bytes, and it has %lld", u->s->url,
@@ -692,6 +714,7 @@ upload_recording(
 		rc = goes_whole(&g) ? send_whole(&g, o, how, e) : send_in_parts(&g, o, how, e);
 	if (rc == 0)
 		o->recording_id = u->row->recording_id;
+	sync_leave(u->s, g.source.size_bytes);
 	if (g.fd != -1)
 		close(g.fd);
 	json_free(g.metadata);

@@ -23,9 +23,9 @@ struct slot {
 struct ring {
 	const struct work *w;
 	pthread_mutex_t lock;
-	pthread_cond_t room;  /* a slot became free */
+	pthread_cond_t room;  /* half of the slots are free */
 	pthread_cond_t item;  /* an item was made, or there will be no more */
-	pthread_cond_t ready; /* an item is worked on, or there will be no more */
+	pthread_cond_t ready; /* the item that is next in order is worked on, or there is none */
 	struct slot *slots;
 	uint64_t size, made, taken, given;
 	bool ended;  /* next has no more, or failed */
@@ -87,7 +87,8 @@ worker(void *arg)
 		r->w->work(r->w->ctx, s->item);
 		pthread_mutex_lock(&r->lock);
 		s->ready = true;
-		pthread_cond_signal(&r->ready);
+		if (s == &r->slots[r->given % r->size])
+			pthread_cond_signal(&r->ready);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
@@ -116,7 +117,9 @@ take(struct ring *r, void **item)
 	}
 	*item = s->item;
 	r->given++;
-	pthread_cond_signal(&r->room);
+	/* Not for each slot: threads that wake for one item each cost more than the items. */
+	if (r->made - r->given <= r->size / 2)
+		pthread_cond_signal(&r->room);
 	return true;
 }
 

@@ -75,6 +75,10 @@ SELECT r.id, r.filename, r.stored_filename, r.title, r.duration, r.filesize_byte
 	LEFT JOIN rec_p p ON p.recording_id = r.id AND p.stored_filename = r.stored_filename
 	LEFT JOIN rec_said t ON t.recording_id = r.id ORDER BY r.id
 
+-- The inventory is written behind the upgrade, so the column is there.
+-- name: sync_modified
+SELECT modified_at FROM main.recordings WHERE id = ?1
+
 -- name: sync_unsettled
 SELECT r.id, o.proven_at
 	FROM rec_app r LEFT JOIN rec_m m ON m.recording_id = r.id AND m.stored_filename = r.stored_filename

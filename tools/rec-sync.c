@@ -54,7 +54,7 @@ static const struct tool_option options[] = {
 	"move objects whose recordings are gone to the trash there"},
     {INCLUDE_DELETED, "include-deleted", NULL, ON(PLAN) | ON(PUSH),
 	"send recordings that are softly deleted, too"},
-    {TRANSFERS, "transfers", "N", MOVING, "files at once (REC_TRANSFERS)"},
+    {TRANSFERS, "transfers", "N", MOVING, "requests at once (REC_TRANSFERS)"},
     {LIMIT_RATE, "limit-rate", "RATE", MOVING,
 	"bytes a second: 512K, 10M, or a timetable \"08:00,512K 20:00,off\""},
     {DOWNLOAD, "download", NULL, ON(VERIFY), "read every object and compare its SHA-256"},
@@ -136,7 +136,7 @@ static void
 keep_memory_small(void)
 {
 	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 2 << 20);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 }
 

@@ -675,7 +675,7 @@ START_TEST(no_limit_to_deleting_is_refused_in_production_alone)
 	load();
 	ck_assert_int_eq(config_int(c, CONFIG_DELETE_MAX), 100);
 	ck_assert_int_eq(config_int(c, CONFIG_DELETE_MAX_PERCENT), 10);
-	ck_assert_int_eq(config_int(c, CONFIG_TRANSFERS), 8);
+	ck_assert_int_eq(config_int(c, CONFIG_TRANSFERS), 32);
 	ck_assert_int_eq(config_int(c, CONFIG_PART_MB), 16);
 }
 END_TEST
