@@ -51,7 +51,7 @@ enum config_key {
 	CONFIG_GOOGLE_SCOPES,	  /* GOOGLE_DRIVE_SCOPES; not secret */
 	CONFIG_REMOTE,		  /* REC_REMOTE: URL or name of a remote; "" */
 	CONFIG_SECRETS_FILE,	  /* REC_SECRETS_FILE; "" */
-	CONFIG_TRANSFERS,	  /* REC_TRANSFERS: requests at once; profile: 16 / 16 / 32 */
+	CONFIG_TRANSFERS,	  /* REC_TRANSFERS: requests at once; 32 */
 	CONFIG_PART_MB,		  /* REC_PART_MB; 16 */
 	CONFIG_ATTEMPTS,	  /* REC_ATTEMPTS; profile: 5 / 3 / 8 */
 	CONFIG_BREAKER,		  /* REC_BREAKER: failures in a row; 20; 0: any number */

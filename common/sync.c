@@ -252,7 +252,7 @@ note_place(void *ctx, const char *place, struct err *e)
 static unsigned
 large_at_once(const struct sync *s)
 {
-	return (s->transfers + 3) / 4;
+	return (s->transfers + 7) / 8;
 }
 
 static int

@@ -81,8 +81,8 @@ int sync_keep_noted(const struct sync *s, struct json *found, struct err *e);
 /* Another connection, for reading, of the calling thread: the caller closes it. */
 struct catalogue *sync_reader(struct sync *s, struct err *e);
 
-/* Around the moving of a file: of large ones, which fill the line and may go in parts, only a
- * quarter as many are moved at once as of small ones. */
+/* Around the moving of a file: of large ones, which fill the line and may go in parts, only an
+ * eighth as many are moved at once as of small ones. */
 void sync_enter(struct sync *s, int64_t size_bytes);
 void sync_leave(struct sync *s, int64_t size_bytes);
 
