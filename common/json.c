@@ -152,11 +152,39 @@ json_parse(const char *text, size_t len, struct err *e)
 	return out(v);
 }
 
+/* What %.15g makes of a number of up to six decimals, as most are; printf takes its time. NULL for
+ * others. */
+static const char *
+write_decimal(double v, char s[32])
+{
+	double micros = nearbyint(v * 1e6);
+	uint64_t n;
+	char *p = s + 31;
+
+	if (!(fabs(micros) < 1e15) || fabs(micros) < 100 || micros / 1e6 != v)
+		return NULL;
+	n = (uint64_t)fabs(micros);
+	*p = '\0';
+	for (int i = 0; i < 6; i++, n /= 10)
+		if (*p != '\0' || n % 10 != 0 || i == 5)
+			*--p = (char)('0' + n % 10);
+	*--p = '.';
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	if (micros < 0)
+		*--p = '-';
+	return p;
+}
+
 static int
 write_real(double v, struct buf *b, struct err *e)
 {
 	char s[32];
+	const char *decimal = write_decimal(v, s);
 
+	if (decimal != NULL)
+		return buf_adds(b, decimal, e);
 	/* Fifteen digits hold of every number but the smallest; %g leaves out their trailing zeros.
 	 */
 	for (int digits = isnormal(v) ? 15 : 1; digits <= 17; digits++) {
@@ -170,29 +198,44 @@ write_real(double v, struct buf *b, struct err *e)
 }
 
 static int
+write_escape(unsigned char c, struct buf *b, struct err *e)
+{
+	switch (c) {
+	case '"':
+		return buf_add(b, "\\\"", 2, e);
+	case '\\':
+		return buf_add(b, "\\\\", 2, e);
+	case '\n':
+		return buf_add(b, "\\n", 2, e);
+	case '\t':
+		return buf_add(b, "\\t", 2, e);
+	default:
+		return buf_addf(b, e, "\\u%04x", c);
+	}
+}
+
+static bool
+needs_escape(unsigned char c)
+{
+	return c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+}
+
+static int
 write_text(const char *s, size_t len, struct buf *b, struct err *e)
 {
-	if (buf_add(b, "\"", 1, e) == -1)
+	size_t from = 0;
+
+	if (buf_room(b, len + 2, e) == -1 || buf_add(b, "\"", 1, e) == -1)
 		return -1;
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-		const char *esc = c == '"'    ? "\\\""
-				  : c == '\\' ? "\\\\"
-				  : c == '\n' ? "\\n"
-				  : c == '\t' ? "\\t"
-					      : NULL;
-		int rc;
-
-		if (esc != NULL)
-			rc = buf_add(b, esc, 2, e);
-		else if (c < 0x20 || c == 0x7f)
-			rc = buf_addf(b, e, "\\u%04x", c);
-		else
-			rc = buf_add(b, &s[i], 1, e);
-		if (rc == -1)
+		if (!needs_escape((unsigned char)s[i]))
+			continue;
+		if (buf_add(b, s + from, i - from, e) == -1 ||
+		    write_escape((unsigned char)s[i], b, e) == -1)
 			return -1;
+		from = i + 1;
 	}
-	return buf_add(b, "\"", 1, e);
+	return buf_add(b, s + from, len - from, e) == -1 ? -1 : buf_add(b, "\"", 1, e);
 }
 
 int
@@ -353,7 +396,10 @@ json_put_str(struct json *obj, const char *key, const char *v, struct err *e)
 static const char *
 hex_key(const char *key, char name[64])
 {
-	snprintf(name, 64, "%s_hex", key);
+	size_t n = strnlen(key, 64 - sizeof "_hex");
+
+	memcpy(name, key, n);
+	memcpy(name + n, "_hex", sizeof "_hex");
 	return name;
 }
 

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Most of what is formatted fits into so many bytes. */
+#define SHORT 64
+
 void *
 mem_new(size_t n, size_t size, struct err *e)
 {
@@ -96,18 +99,22 @@ int
 buf_addf(struct buf *b, struct err *e, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
+	int n = SHORT;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n < 0 || buf_room(b, (size_t)n, e) == -1)
-		return err_nomem(e);
-	va_start(ap, fmt);
-	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	b->len += (size_t)n;
-	return 0;
+	for (;;) {
+		if (buf_room(b, (size_t)n, e) == -1)
+			return -1;
+		va_start(ap, fmt);
+		n = vsnprintf(b->data + b->len, b->cap - b->len, fmt, ap);
+		va_end(ap);
+		if (n >= 0 && (size_t)n < b->cap - b->len) {
+			b->len += (size_t)n;
+			return 0;
+		}
+		b->data[b->len] = '\0';
+		if (n < 0)
+			return err_nomem(e);
+	}
 }
 
 void

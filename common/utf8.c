@@ -39,9 +39,11 @@ utf8_valid(const char *s, size_t len)
 	uint32_t cp;
 	size_t n;
 
-	for (; len > 0; p += n, len -= n)
-		if ((n = decode(p, len, &cp)) == 0)
+	for (; len > 0; p += n, len -= n) {
+		n = 1;
+		if (*p >= 0x80 && (n = decode(p, len, &cp)) == 0)
 			return false;
+	}
 	return true;
 }
 

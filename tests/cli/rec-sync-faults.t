@@ -158,7 +158,7 @@ printf '%s\n' APP_ENVIRONMENT=development RECORDINGS_RAW_PATH=recordings/raw REC
 s3_rules '{"rules": [{"op": "get", "key": "*/raw/*", "flip": true}]}'
 run rec-sync pull -C fresh --remote "s3://shelf/$prefix"
 status "bytes that are wrong: status" 1
-is "bytes that are wrong: none is taken in" "$(find fresh/recordings -name '*.wav' | wc -l)" 0
+is "bytes that are wrong: none is taken in" "$(find fresh -name '*.wav' | wc -l)" 0
 s3_rules '{}'
 run rec-sync pull -C fresh --remote "s3://shelf/$prefix"
 status "and then they are right" 0

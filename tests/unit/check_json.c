@@ -126,6 +126,33 @@ START_TEST(every_double_reads_back_as_itself)
 }
 END_TEST
 
+START_TEST(a_real_of_few_decimals_is_written_as_printf_does)
+{
+	uint64_t state = 1;
+
+	for (int i = 0; i < 200000; i++) {
+		struct json *o = json_new_object(&e);
+		char want[64];
+		double v;
+
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		v = (double)(int64_t)(state >> (i % 60)) / pow(10, i % 7) * (i % 2 == 0 ? 1 : -1);
+		snprintf(want, sizeof want, "%.15g", v);
+		if (strtod(want, NULL) != v) {
+			json_free(o);
+			continue;
+		}
+		if (strpbrk(want, ".e") == NULL)
+			strcat(want, ".0");
+		ck_assert_int_eq(json_put_real(o, "d", v, &e), 0);
+		ck_assert_int_eq(json_write(json_get(o, "d"), &b, &e), 0);
+		ck_assert_str_eq(b.data, want);
+		buf_clear(&b);
+		json_free(o);
+	}
+}
+END_TEST
+
 START_TEST(numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real)
 {
 	static const char *const huge[] = {"9223372036854775808", "-9223372036854775809",
@@ -398,6 +425,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, numbers_come_out_as_they_went_in);
 	tcase_add_test(t, a_whole_number_stays_one_and_a_real_stays_one);
+	tcase_add_test(t, a_real_of_few_decimals_is_written_as_printf_does);
 	tcase_add_test(t, every_double_reads_back_as_itself);
 	tcase_add_test(
 	    t, numbers_that_fit_no_machine_word_pass_through_and_are_neither_whole_nor_real);
