@@ -41,11 +41,12 @@ struct retry {
 	pthread_mutex_t lock; /* of all below */
 	uint64_t random;
 	unsigned failed; /* in a row */
+	uint64_t done;	 /* requests that got through */
 
-	/* What is asked for, in this second or so and in the one before. */
+	/* What is asked for and what gets through, in this second or so and in the one before. */
 	int64_t window_ns;
-	unsigned window_count;
-	double window_before;
+	unsigned window_count, window_done;
+	double count_before, done_before;
 
 	double rate;	   /* requests a second; 0: no limit */
 	double rate_known; /* measured when the limit began */
@@ -60,6 +61,7 @@ struct attempts {
 	unsigned n;	  /* made, those for a new token aside */
 	bool signed_in;	  /* that was tried already */
 	int64_t begun_ns; /* the last one */
+	uint64_t done;	  /* what had got through when "slower" was said last */
 };
 
 static const char *const names[] = {
@@ -192,7 +194,17 @@ measured(const struct retry *r, int64_t now)
 	int64_t spent = now - r->window_ns > MOMENT ? now - r->window_ns : MOMENT;
 	double rate = (double)r->window_count * SECOND / (double)spent;
 
-	return rate > r->window_before ? rate : r->window_before;
+	return rate > r->count_before ? rate : r->count_before;
+}
+
+/* Those of them that got through. */
+static double
+got_through(const struct retry *r, int64_t now)
+{
+	int64_t spent = now - r->window_ns;
+
+	return spent < SECOND / 2 ? r->done_before
+				  : (double)r->window_done * SECOND / (double)spent;
 }
 
 /* Counts a request. Returns when it may go. */
@@ -203,8 +215,9 @@ admit(struct retry *r)
 
 	pthread_mutex_lock(&r->lock);
 	if ((spent = now - r->window_ns) >= SECOND) {
-		r->window_before = (double)r->window_count * SECOND / (double)spent;
-		r->window_count = 0;
+		r->count_before = (double)r->window_count * SECOND / (double)spent;
+		r->done_before = (double)r->window_done * SECOND / (double)spent;
+		r->window_count = r->window_done = 0;
 		r->window_ns = now;
 	}
 	r->window_count++;
@@ -221,6 +234,7 @@ static bool
 slow_down(struct retry *r, int64_t begun_ns)
 {
 	int64_t now = clock_monotonic_ns();
+	double least;
 
 	if (r->halved_ns != 0 && begun_ns < r->halved_ns + MOMENT)
 		return false;
@@ -228,7 +242,11 @@ slow_down(struct retry *r, int64_t begun_ns)
 		r->rate = r->rate_known = measured(r, now);
 		r->next_ns = now;
 	}
-	r->rate = r->rate / 2 > RATE_MIN ? r->rate / 2 : RATE_MIN;
+	/* A remote that lets so many through does not want fewer, just not more. */
+	least = got_through(r, now) * 4 / 5;
+	least = least < r->rate ? least : r->rate / 2;
+	least = least > RATE_MIN ? least : RATE_MIN;
+	r->rate = r->rate / 2 > least ? r->rate / 2 : least;
 	r->halved_ns = now;
 	return true;
 }
@@ -254,8 +272,22 @@ note_success(struct retry *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->failed = 0;
+	r->done++;
+	r->window_done++;
 	speed_up(r);
 	pthread_mutex_unlock(&r->lock);
+}
+
+/* Whether others got through while this one was asked to wait: it waits in a line that moves. */
+static bool
+line_moves(struct attempts *a)
+{
+	uint64_t was = a->done;
+
+	pthread_mutex_lock(&a->r->lock);
+	a->done = a->r->done;
+	pthread_mutex_unlock(&a->r->lock);
+	return a->done != was;
 }
 
 /* Opens the breaker when it is time. */
@@ -356,6 +388,9 @@ next_attempt(struct attempts *a, const struct fault *f, struct err *e)
 		tell(a, f, 0);
 		return 0;
 	case FAULT_THROTTLE:
+		a->n += !line_moves(a);
+		note_failure(a, f);
+		break;
 	case FAULT_TRANSIENT:
 	case FAULT_STALL:
 		a->n++;

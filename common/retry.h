@@ -10,7 +10,9 @@
  *	FAULT_ABSENT     it is not there: ERR_ITEM, missing
  *	FAULT_SIGN_IN    the token ran out: the backend signs in anew, and it is tried once more
  *	FAULT_THROTTLE   slower, please: waits for Retry-After or longer each time, and all threads
- *	                 share a rate of requests that halves and recovers slowly
+ *	                 share a rate of requests that halves, but not below what gets
+ *	                 through, and recovers slowly; it is no attempt of an item when others
+ *	                 got through meanwhile
  *	FAULT_TRANSIENT  the network, 500, 502, 503, 504: waits a random time up to a cap that
  *	                 doubles
  *	FAULT_STALL      as transient, and told

@@ -62,6 +62,7 @@ sums "$src/recordings" >wanted.files
 # stops it.
 cat >interrupt.py <<'END'
 import os, signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a shell starts in the background ignores it
 if "FAULT_AT" in os.environ:
     p = subprocess.Popen(sys.argv[1:])
     os.waitpid(p.pid, os.WUNTRACED)

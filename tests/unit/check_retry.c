@@ -169,6 +169,29 @@ static const struct {
 };
 #define N_FINALS (int)(sizeof finals / sizeof finals[0])
 
+/* Another request gets through before this one is answered. */
+static int
+attempt_behind_another(void *ctx, struct fault *f, struct err *err)
+{
+	struct remote well = {.failures = 0};
+
+	ck_assert_int_eq(retry_run(r, "raw/b.wav", attempt, &well, err), 0);
+	return attempt(ctx, f, err);
+}
+
+START_TEST(to_wait_in_a_line_that_moves_is_no_attempt)
+{
+	struct remote m = {.class = passing[_i], .failures = 8, .retry_after_s = -1};
+	int rc;
+
+	open_with((struct retry_opts){.attempts = 3});
+	e = (struct err){0};
+	rc = retry_run(r, "raw/a.wav", attempt_behind_another, &m, &e);
+	ck_assert_int_eq(rc, m.class == FAULT_THROTTLE ? 0 : -1);
+	ck_assert_uint_eq(m.calls, m.class == FAULT_THROTTLE ? 9 : 3);
+}
+END_TEST
+
 START_TEST(what_does_not_pass_is_tried_once)
 {
 	struct remote m = {.class = finals[_i].class, .failures = 1000, .retry_after_s = -1};
@@ -546,6 +569,7 @@ main(void)
 	tcase_add_loop_test(t, what_passes_is_tried_again_and_told, 0, 3);
 	tcase_add_test(t, success_at_once_is_told_to_nobody);
 	tcase_add_loop_test(t, attempts_are_used_up_and_a_later_run_may_try, 0, 2);
+	tcase_add_loop_test(t, to_wait_in_a_line_that_moves_is_no_attempt, 0, 3);
 	tcase_add_loop_test(t, what_does_not_pass_is_tried_once, 0, N_FINALS);
 	tcase_add_test(t, a_new_token_is_tried_once_and_is_no_attempt);
 	tcase_add_test(t, what_is_no_fault_of_the_remote_is_passed_on);
