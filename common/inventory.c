@@ -397,7 +397,8 @@ put_in_parts(
 static int
 put(struct writing *w, const struct remote_object *over, struct remote_object *o, struct err *e)
 {
-	int64_t most = remote_can(w->s->remote)->single_max;
+	const struct remote_capabilities *can = remote_can(w->s->remote);
+	bool whole;
 	struct remote_source src = {.key = REMOTE_CATALOGUE,
 	    .fd = w->file.fd,
 	    .mime_type = "application/x-ndjson",
@@ -411,11 +412,11 @@ put(struct writing *w, const struct remote_object *over, struct remote_object *o
 		return -1;
 	src.size_bytes = d.size_bytes;
 	strcpy(src.sha256, d.sha256);
-	if (src.size_bytes <= most)
+	whole = src.size_bytes <= can->single_max && !(can->namesakes && over == NULL);
+	if (whole)
 		strcpy(src.md5, d.md5);
 	digest_free(&d);
-	rc = src.size_bytes <= most ? remote_put(w->s->remote, &src, o, e)
-				    : put_in_parts(w->s, &src, o, e);
+	rc = whole ? remote_put(w->s->remote, &src, o, e) : put_in_parts(w->s, &src, o, e);
 	if (rc == 0 && o->size_bytes != src.size_bytes)
 		rc = err_item(e, P_SIZE_MISMATCH,
 		    "%s: was put with %lld bytes, and the remote has %lld of it; run push again",

@@ -73,6 +73,10 @@ struct remote_capabilities {
 	bool copy;	     /* copies on the server */
 	bool
 	    secret_session; /* who has the session of an upload may write into it: keep it secret */
+	/* Several objects may have one key (of the kind, and not probed): a put whose request
+	 * arrives late would make a second one, and so each goes by a session, which makes one at
+	 * most. */
+	bool namesakes;
 	int64_t skew_ms;    /* of its clock to ours; 0 when not known */
 	int64_t single_max; /* larger objects are put in parts; 0: always in parts */
 	int64_t part_min, part_multiple, parts_max; /* 0: any */

@@ -524,6 +524,7 @@ drive_open(struct remote *r, struct err *e)
 	    .atomic_put = true,
 	    .copy = true,
 	    .secret_session = true,
+	    .namesakes = true,
 	    .single_max = SINGLE_MAX,
 	    .part_min = DRIVE_CHUNK,
 	    .part_multiple = DRIVE_CHUNK,

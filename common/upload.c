@@ -684,10 +684,13 @@ send_in_parts(struct sending *g, struct catalogue_object *o, enum upload_result 
 static bool
 goes_whole(const struct sending *g)
 {
-	int64_t most = remote_can(g->s->remote)->single_max;
+	const struct remote_capabilities *can = remote_can(g->s->remote);
+	int64_t size = g->source.size_bytes;
 
-	return most == INT64_MAX ||
-	       (g->source.size_bytes <= most && g->source.size_bytes <= g->s->part_bytes);
+	if (can->namesakes && size > 0)
+		return false;
+	return can->single_max == INT64_MAX ||
+	       (size <= can->single_max && size <= g->s->part_bytes);
 }
 
 int
