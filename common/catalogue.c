@@ -661,15 +661,14 @@ catalogue_row_get(struct catalogue *c, const char *table, const char *key, int64
 {
 	char sql[256];
 	sqlite3_stmt *s;
-	int rc = has_table(c, table, e);
+	struct err dropped;
+	int rc;
 
 	*row = NULL;
-	if (rc != 1)
-		return rc;
 	sqlite3_snprintf(
 	    sizeof sql, sql, "SELECT * FROM main.\"%w\" WHERE \"%w\" = ?1", table, key);
 	if ((s = catalogue_stmt(c, sql, e)) == NULL)
-		return -1;
+		return has_table(c, table, &dropped) == 0 ? 0 : -1;
 	sqlite3_bind_int64(s, 1, id);
 	if ((rc = catalogue_step(c, s, e)) != 1)
 		return rc;

@@ -1,8 +1,9 @@
 /*
  * The shared rate is that of TCP's congestion avoidance: what was asked for a second when a remote
- * first said "slower" is measured, halved, and grows back by a tenth of that a second, until it is
- * twice that; then there is no limit any more. Answers to requests that were under way when it was
- * halved belong to the same trouble and halve nothing again; nor does the breaker count them.
+ * first said "slower" is measured, halved (but not below what gets through), and grows back by a
+ * tenth of that a second, until it is twice that; then there is no limit any more. Answers to
+ * requests that were under way when it was halved belong to the same trouble and halve nothing
+ * again; nor does the breaker count them.
  *
  * Full jitter: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog.
  */
