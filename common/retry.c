@@ -279,7 +279,8 @@ note_success(struct retry *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* Whether others got through while this one was asked to wait: it waits in a line that moves. */
+/* Whether anything got through since this one was asked to wait last (before the first time: at
+ * all): it waits in a line that moves. */
 static bool
 line_moves(struct attempts *a)
 {

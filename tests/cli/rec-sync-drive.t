@@ -239,7 +239,7 @@ try()
 	root=$TMP/work
 	rm -rf "$root"
 	cp -a "$pristine" "$root"
-	fake settings -d '{"token_seconds": 3600, "revoked": false, "quota": null, "lag_s": 0}'
+	fake settings -d '{"token_seconds": 3600, "revoked": false, "quota": null, "lag_s": 0, "creates_per_s": '"${creates:-null}"'}'
 	empty_drive
 	faults "$rules"
 	clear_log
@@ -291,6 +291,8 @@ recovers "403 rateLimitExceeded" "{\"match\": \"/drive/v3/files\", \"do\": \"rat
 recovers "403 userRateLimitExceeded" "{\"match\": \"POST /(upload|drive)\", \"do\": \"userRateLimitExceeded\"}"
 recovers "429" "{\"match\": \"$begin\", \"do\": \"429\", \"retry_after\": 1}"
 ok "429: Retry-After is kept to" test "$took" -ge 900
+creates=2 REC_TRANSFERS=32 REC_ATTEMPTS=2 recovers "two creates a second" ''
+ok "two creates a second: more were asked for" test "$(log | grep -c ' 403$')" -ge 1
 recovers "500" "{\"match\": \"$chunk\", \"do\": \"500\", \"times\": 2}"
 recovers "503" "{\"match\": \".\", \"do\": \"503\", \"times\": 2}"
 recovers "503 of the sign-in" "{\"match\": \"POST /token\", \"do\": \"503\"}"
