@@ -194,6 +194,7 @@ read_settled(struct sync *s, struct remote_object *there, char sha256[HASH_SHA25
     int64_t *size_bytes, struct err *e)
 {
 	struct timespec nap = {.tv_nsec = 500000000};
+	struct remote_object now;
 	struct err conflict;
 
 	for (int tries = 1;; tries++) {
@@ -204,8 +205,9 @@ read_settled(struct sync *s, struct remote_object *there, char sha256[HASH_SHA25
 			return -1;
 		conflict = *e;
 		nanosleep(&nap, NULL);
-		switch (remote_stat(s->remote, there->key, there, NULL, e)) {
+		switch (remote_stat(s->remote, there->key, &now, NULL, e)) {
 		case 1:
+			*there = now;
 			continue;
 		case 0:
 			return err_item(e, P_MISSING, "it is gone again");

@@ -248,10 +248,35 @@ START_TEST(an_object_that_cannot_be_read_is_not_refused)
 	ck_assert_int_eq(size, 3);
 	ok(remote_delete(s.remote, &o, &e));
 	refused(proof_of(&s, &o, &d, true, &got, &why, &e), P_MISSING);
-	put_object("raw/a", "abx", &o);
-	ck_assert_int_eq(unlink("../there/raw/a"), 0);
-	put_object("raw/a", "abc", &(struct remote_object){0});
-	refused(proof_of(&s, &o, &d, true, &got, &why, &e), P_CONFLICT);
+}
+END_TEST
+
+/* Somebody puts the object of that key anew. */
+static void
+put_again(const char *path, const char *key, const char *text, struct remote_object *o)
+{
+	ck_assert_int_eq(unlink(path), 0);
+	put_object(key, text, o);
+}
+
+START_TEST(an_object_that_changed_since_it_was_seen_is_looked_at_again)
+{
+	struct catalogue_object got = {0};
+	struct remote_object seen, now;
+	struct digest d = abc();
+	struct err why = {0};
+
+	put_object("raw/a", "abx", &seen);
+	put_again("../there/raw/a", "raw/a", "abc", &now);
+	ck_assert_str_ne(seen.tag, now.tag);
+	ck_assert_int_eq(proof_of(&s, &seen, &d, true, &got, &why, &e), 1);
+	ck_assert_str_eq(got.proof, "read");
+	ck_assert_str_eq(got.key, "raw/a");
+	ck_assert_str_eq(got.tag, now.tag);
+
+	put_again("../there/raw/a", "raw/a", "abz", &now);
+	ck_assert_int_eq(proof_of(&s, &seen, &d, true, &got, &why, &e), 0);
+	ck_assert_str_eq(why.code, P_CHECKSUM_MISMATCH);
 }
 END_TEST
 
@@ -265,6 +290,7 @@ add(TCase *tc)
 	tcase_add_test(tc, by_the_tag_of_parts);
 	tcase_add_test(tc, by_reading);
 	tcase_add_test(tc, an_object_that_cannot_be_read_is_not_refused);
+	tcase_add_test(tc, an_object_that_changed_since_it_was_seen_is_looked_at_again);
 }
 
 int
