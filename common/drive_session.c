@@ -422,6 +422,11 @@ publish(struct remote *r, const struct remote_source *s, const struct remote_obj
 	json_free(old_raw);
 	if (rc == -1)
 		return -1;
+	/* What a killed run had asked for may have been done since it was looked at. */
+	if (rc != 0 && strcmp(old.id, now->id) == 0) {
+		*o = old;
+		return drive_settle_put(r, s, o, e);
+	}
 	if (rc == 2) {
 		*o = old;
 		return drive_delete_file(r, s->key, now->id, e);
@@ -460,6 +465,8 @@ drive_finish(struct remote *r, const struct remote_source *s, const char *sessio
 	return rc;
 }
 
+/* A list may be late, so it is asked for by its id: 1 when it was removed, 0 when it is no temporary
+ * one (any more), -1. */
 static int
 remove_temporary(struct remote *r, const char *key, const char *id, struct err *e)
 {
@@ -468,7 +475,7 @@ remove_temporary(struct remote *r, const char *key, const char *id, struct err *
 
 	if (rc != 1 || !drive_begins(o.key, REMOTE_TEMP))
 		return rc == -1 ? -1 : 0;
-	return drive_delete_file(r, key, id, e);
+	return drive_delete_file(r, key, id, e) == -1 ? -1 : 1;
 }
 
 /* What a session was told to forget answers 499. */
@@ -487,7 +494,7 @@ drive_abort(struct remote *r, const char *key, const char *session, struct err *
 	c.url = url;
 	rc = drive_call_run(&c, e);
 	drive_call_free(&c);
-	return rc == -1 ? -1 : remove_temporary(r, key, id, e);
+	return rc == -1 || remove_temporary(r, key, id, e) == -1 ? -1 : 0;
 }
 
 /* A session that nobody noted shows nowhere, and ends after a week. */
@@ -502,8 +509,8 @@ drive_sweep(struct remote *r, const char *key, const char *own_id, const char *s
 	(void)since;
 	temporary_key(r, own_id, temporary);
 	if ((rc = drive_find_key(r, temporary, &o, NULL, e)) == 1) {
-		rc = drive_delete_file(r, key, o.id, e);
-		*n = rc == 0;
+		rc = remove_temporary(r, key, o.id, e);
+		*n = rc == 1;
 	}
 	return rc == -1 ? -1 : 0;
 }

@@ -562,6 +562,29 @@ START_TEST(what_arrived_outlives_its_session)
 }
 END_TEST
 
+/* What a killed run has asked for may be done while the next one looks. */
+START_TEST(a_file_that_gets_its_key_late_is_not_taken_for_another)
+{
+	struct remote_source s = source_of("raw/up.wav", content, SIZE);
+	char session[REMOTE_SESSION_MAX];
+	struct remote_object o;
+
+	ok(remote_begin(r, &s, "00112233", session, &e));
+	for (unsigned i = 0; i < 4; i++) {
+		struct remote_part p = part_of(i);
+
+		ok(remote_part(r, &s, session, &p, &e));
+	}
+	fault("PATCH", "\"late\", \"before\": \"GET /drive/v3/files.q=.*up.wav\", \"times\": 99");
+	ck_assert_int_eq(remote_finish(r, &s, session, NULL, 0, &o, &e), -1);
+	tell_fake("DELETE", "/fake/faults", NULL);
+	ok(remote_finish(r, &s, session, NULL, 0, &o, &e));
+	assert_content(&o, 0);
+	one(remote_stat(r, s.key, &o, NULL, &e));
+	ck_assert_int_eq(files_kept(), 2);
+}
+END_TEST
+
 START_TEST(no_token_goes_to_another_host)
 {
 	struct remote_source s = source_of("raw/up.wav", content, SIZE);
@@ -1050,6 +1073,7 @@ main(void)
 	    t, an_upload_comes_through, 0, sizeof upload_faults / sizeof upload_faults[0]);
 	tcase_add_test(t, a_session_that_ended_says_so);
 	tcase_add_test(t, what_arrived_outlives_its_session);
+	tcase_add_test(t, a_file_that_gets_its_key_late_is_not_taken_for_another);
 	tcase_add_test(t, no_token_goes_to_another_host);
 	tcase_add_test(t, other_bytes_do_not_get_their_key);
 	tcase_add_test(t, getting_goes_on_where_it_broke);
