@@ -772,12 +772,13 @@ static int
 push(struct push *p, struct err *e)
 {
 	struct err why;
+	bool unfinished = was_busy(p->s);
 	int named = syncitems_open(p->s->t, &p->items, &p->first, e), rc = named;
 
 	if (rc == -1)
 		return -1;
 	rc = syncmeter_open(&p->meter, p->s, named == 0, e);
-	if (rc != -1 && was_busy(p->s))
+	if (rc != -1 && unfinished)
 		rc = upload_settle(p->s, e);
 	if (rc != -1)
 		rc = named == 1 ? transfer(p, next_named, e) : push_all(p, e);
@@ -789,6 +790,9 @@ push(struct push *p, struct err *e)
 	}
 	if (rc == 0)
 		rc = sync_later(p->s, e);
+	/* Something that the killed run had asked for may have come behind the first look. */
+	if (rc == 0 && unfinished)
+		rc = upload_settle(p->s, e);
 	if (rc == 0)
 		rc = unmark_busy(p, e);
 	return rc;

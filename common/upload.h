@@ -37,9 +37,9 @@ int upload_recording(
     const struct upload *u, struct catalogue_object *o, enum upload_result *how, struct err *e);
 
 /*
- * At the start of a run: uploads that an earlier one left are looked at. Those whose recording is
- * still there with the same bytes stay, to be gone on with; others are aborted at the remote, and
- * what nobody noted is swept.
+ * At the start and at the end of a run behind one that did not end well: uploads that it left are
+ * looked at. Those whose recording is still there with the same bytes stay, to be gone on with;
+ * others are aborted at the remote, and what nobody noted is swept.
  */
 int upload_settle(struct sync *s, struct err *e);
 

@@ -170,6 +170,35 @@ put_object() { cp "$2" "cloud/$1"; }
 drop_object() { rm "cloud/$1"; }
 push_tests "file://$TMP/cloud"
 
+# ---- after a kill: what the killed run had asked for may come while the next one works
+root=$TMP/killed
+tones "$root"
+mkdir shelf
+run rec-sync push -C "$root" --remote "file://$TMP/shelf" 1
+owner=$(sql 'SELECT owner FROM rec_remotes')
+temps() { ls -A shelf/.rectools/temp 2>/dev/null | tr '\n' ' '; }
+mkdir -p shelf/.rectools/temp
+echo early >"shelf/.rectools/temp/$owner-early"
+echo other >shelf/.rectools/temp/00000000-other
+: >"$root/db/sync/$owner.busy"
+mkfifo items
+rec-sync push -C "$root" --remote "file://$TMP/shelf" - <items >/dev/null 2>&1 &
+pushing=$!
+exec {items}>items
+echo 2 >&"$items"
+for ((i = 0; i < 500; i++)); do
+	[ ! -e "shelf/raw/$(stored 2)" ] || break
+	sleep 0.02
+done
+is "after a kill: what was left is gone at the start" "$(temps)" "00000000-other "
+echo late >"shelf/.rectools/temp/$owner-late"
+exec {items}>&-
+wait $pushing
+st=$?
+status "after a kill: the next run is well" 0
+is "after a kill: what came meanwhile is gone at the end; what others have is not" "$(temps)" "00000000-other "
+is "after a kill: it is known to be over" "$(ls -A "$root/db/sync")" ""
+
 # ---- S3
 if have_radosgw; then
 	start_radosgw
