@@ -88,24 +88,30 @@ _finish()
 	trap - EXIT
 	cd / || exit 1
 	if [ "$_done" = 0 ]; then
-		echo "# the test ended before done_testing, with status $rc"
-		[ -n "$_command" ] && echo "# last command: $_command"
+		_tell "the test ended before done_testing, with status $rc"
+		[ -n "$_command" ] && _tell "last command: $_command"
 		[ "$rc" = 0 ] && rc=1
 	fi
 	if [ "$_done" = 1 ] && [ "$_failed" = 0 ]; then
 		chmod -R u+rwX "$TMP" 2>/dev/null
 		rm -rf "$TMP"
 	else
-		echo "# kept: $TMP"
+		_tell "kept: $TMP"
 	fi
 	exit "$rc"
 }
 trap _finish EXIT
 
-# Each line as a TAP comment, so that no output of a command is taken for TAP.
+# What failed is told on stderr, which prove shows. Each line is a TAP comment, so that no output of a command is
+# taken for TAP.
+_tell()
+{
+	echo "# $(tr '\n' ' ' <<<"$*")" >&2
+}
+
 _comment()
 {
-	sed 's/^/#   /' | head -n "${1:-60}"
+	sed 's/^/#   /' | head -n "${1:-60}" >&2
 }
 
 _pass()
@@ -120,9 +126,8 @@ _fail()
 	_count=$((_count + 1))
 	_failed=$((_failed + 1))
 	echo "not ok $_count - ${1//#/\\#}"
-	echo "# Failed: ${1}" | tr '\n' ' '
-	echo
-	echo "# at ${BASH_SOURCE[2]}, line ${BASH_LINENO[1]}; kept: $TMP"
+	_tell "Failed: ${1}"
+	_tell "at ${BASH_SOURCE[2]}, line ${BASH_LINENO[1]}; kept: $TMP"
 }
 
 _explain_run()
@@ -132,10 +137,10 @@ _explain_run()
 
 _explain()
 {
-	echo "# command: $1"
-	echo "# status: $2"
+	_tell "command: $1"
+	_tell "status: $2"
 	if [ -s "$3" ]; then
-		echo "# its stderr:"
+		_tell "its stderr:"
 		_comment 20 <"$3"
 	fi
 }
@@ -178,7 +183,7 @@ run()
 fault()
 {
 	if [ ! -r "$SHIM" ]; then
-		echo "# there is no fault shim $SHIM"
+		_tell "there is no fault shim $SHIM"
 		exit 1
 	fi
 	run env LD_PRELOAD="$SHIM" \
@@ -199,10 +204,10 @@ ok()
 	_fail "$name"
 	_explain "$_called" "$rc" "$_lib/ok.err"
 	if [ -s "$_lib/ok.out" ]; then
-		echo "# its stdout:"
+		_tell "its stdout:"
 		_comment 20 <"$_lib/ok.out"
 	fi
-	[ -n "$_command" ] && echo "# the last run: $_command(status $st)"
+	[ -n "$_command" ] && _tell "the last run: $_command(status $st)"
 	return 1
 }
 
@@ -225,7 +230,7 @@ status()
 		return
 	fi
 	_fail "$1"
-	echo "# wanted status $2, got $st"
+	_tell "wanted status $2, got $st"
 	_explain_run
 	return 1
 }
@@ -248,8 +253,7 @@ stderr_has()
 		return
 	fi
 	_fail "$1"
-	echo "# wanted on stderr: $2" | tr '\n' ' '
-	echo
+	_tell "wanted on stderr: $2"
 	_explain_run
 	return 1
 }
@@ -260,8 +264,7 @@ jq_is()
 
 	if ! got=$(jq -rc "$2" "$out" 2>"$_lib/jq"); then
 		_fail "$1"
-		echo "# jq $2:" | tr '\n' ' '
-		echo
+		_tell "jq $2:"
 		_comment <"$_lib/jq"
 	elif [ "$got" = "$3" ]; then
 		_pass "$1"
@@ -285,7 +288,7 @@ quiet_ok()
 		return
 	fi
 	_fail "$name"
-	echo "# wanted status 0 and an empty stderr"
+	_tell "wanted status 0 and an empty stderr"
 	_explain_run
 	return 1
 }

@@ -21,7 +21,7 @@
 #	roll_all_back WHAT            rolls back all runs of $W: it must be as in the snapshot begin, no byte lost
 #	broken WHAT                   counts, tells and keeps $W
 #	hit MODE N CMD...             CMD under the shim; false when N was beyond its last call
-#	report WHAT                   the assertion that nothing was broken, and the count
+#	report WHAT                   the assertion that nothing was broken since the one before, and the count
 
 REC_FAULT=${REC_FAULT:-}
 _fault=$REC_FAULT
@@ -38,6 +38,7 @@ BACKUP=
 mkdir "$S"
 states=0
 broken=0
+_reported=0
 
 full()
 {
@@ -298,8 +299,8 @@ broken()
 {
 	broken=$((broken + 1))
 	[ "$broken" -le 10 ] || return 0
-	echo "# broken: $*"
-	echo "#   last command: $_command(status $st)"
+	_tell "broken: $*"
+	_tell "  last command: $_command(status $st)"
 	_comment 10 <"$errf"
 	[ ! -d "$W" ] || cp -a "$W" "$TMP/broken.$broken"
 	cp -a "$S" "$TMP/broken.$broken.snap"
@@ -329,7 +330,8 @@ hit()
 report()
 {
 	echo "# $1: $states states, $broken broken"
-	is "$1: $states states and none broken" "$broken" 0
+	is "$1: $states states and none broken" "$((broken - _reported))" 0
+	_reported=$broken
 }
 
 # intact STATE WHAT: the work folder, taken as STATE, holds old or new rows and every content that there was.
