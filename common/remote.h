@@ -132,9 +132,9 @@ struct remote_list *remote_list_open(
     struct remote *r, const char *prefix, const char *after, const char *until, struct err *e);
 int remote_list_next(struct remote_list *l, struct remote_object *o, struct err *e); /* 1 0 -1 */
 void remote_list_close(struct remote_list *l);
-/* One object: 1, 0 when there is none, -1. *o is cleared first, and so its own key cannot be the one
- * that is asked for. *metadata (or NULL: not asked for): what went along when it was put, a flat
- * object of strings to free, or NULL. */
+/* One object: 1, 0 when there is none, -1. *o is cleared first, and so its own key cannot be the
+ * one that is asked for. *metadata (or NULL: not asked for): what went along when it was put, a
+ * flat object of strings to free, or NULL. */
 int remote_stat(struct remote *r, const char *key, struct remote_object *o, struct json **metadata,
     struct err *e);
 /* An object that is known, though a list does not show it (it may be late): asked for by its id
