@@ -465,8 +465,8 @@ drive_finish(struct remote *r, const struct remote_source *s, const char *sessio
 	return rc;
 }
 
-/* A list may be late, so it is asked for by its id: 1 when it was removed, 0 when it is no temporary
- * one (any more), -1. */
+/* A list may be late, so it is asked for by its id: 1 when it was removed, 0 when it is no
+ * temporary one (any more), -1. */
 static int
 remove_temporary(struct remote *r, const char *key, const char *id, struct err *e)
 {

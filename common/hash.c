@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <xxhash.h>
 
 #include "mem.h"
@@ -21,6 +24,25 @@ struct hash {
 static OSSL_LIB_CTX *library;
 /* NULL when there was no memory. Asked for by name each time, they would have to be looked for. */
 static EVP_MD *sha256, *md5;
+static EVP_MAC_CTX *hmac_sha256; /* without a key: to be copied */
+
+static void
+fetch_hmac(void)
+{
+	char name[] = "SHA256";
+	OSSL_PARAM digest[] = {
+	    OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+	    OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(library, "HMAC", NULL);
+
+	hmac_sha256 = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
+	EVP_MAC_free(mac);
+	if (hmac_sha256 != NULL && EVP_MAC_CTX_set_params(hmac_sha256, digest) != 1) {
+		EVP_MAC_CTX_free(hmac_sha256);
+		hmac_sha256 = NULL;
+	}
+}
 
 static void
 fetch_digests(void)
@@ -29,6 +51,7 @@ fetch_digests(void)
 		return;
 	sha256 = EVP_MD_fetch(library, "SHA256", NULL);
 	md5 = EVP_MD_fetch(library, "MD5", NULL);
+	fetch_hmac();
 }
 
 static void
@@ -182,15 +205,17 @@ int
 hash_hmac_sha256(const void *key, size_t key_len, const void *p, size_t len,
     unsigned char out[HASH_SHA256_BYTES], struct err *e)
 {
+	EVP_MAC_CTX *c;
 	size_t n = 0;
+	bool done;
 
 	prepare();
-	if (library == NULL ||
-	    EVP_Q_mac(library, "HMAC", NULL, "SHA256", NULL, key, key_len, p, len, out,
-		HASH_SHA256_BYTES, &n) == NULL ||
-	    n != HASH_SHA256_BYTES)
-		return err_nomem(e);
-	return 0;
+	c = hmac_sha256 == NULL ? NULL : EVP_MAC_CTX_dup(hmac_sha256);
+	done = c != NULL && EVP_MAC_init(c, key, key_len, NULL) == 1 &&
+	       EVP_MAC_update(c, p, len) == 1 &&
+	       EVP_MAC_final(c, out, &n, HASH_SHA256_BYTES) == 1 && n == HASH_SHA256_BYTES;
+	EVP_MAC_CTX_free(c);
+	return done ? 0 : err_nomem(e);
 }
 
 void

@@ -408,7 +408,7 @@ put(struct writing *w, const struct remote_object *over, struct remote_object *o
 	struct digest d;
 	int rc;
 
-	if (digest_file(src.fd, 0, &d, e) == -1)
+	if (digest_file(src.fd, 0, HASH_SHA256, &d, e) == -1)
 		return -1;
 	src.size_bytes = d.size_bytes;
 	strcpy(src.sha256, d.sha256);

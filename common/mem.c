@@ -96,6 +96,20 @@ buf_adds(struct buf *b, const char *s, struct err *e)
 }
 
 int
+buf_join(struct buf *b, struct err *e, ...)
+{
+	const char *s;
+	va_list ap;
+	int rc = 0;
+
+	va_start(ap, e);
+	while (rc == 0 && (s = va_arg(ap, const char *)) != NULL)
+		rc = buf_adds(b, s, e);
+	va_end(ap);
+	return rc;
+}
+
+int
 buf_addf(struct buf *b, struct err *e, const char *fmt, ...)
 {
 	va_list ap;

@@ -82,11 +82,11 @@ read_all(int fd, struct reading *r, struct err *e)
 }
 
 static int
-open_hashes(struct reading *r, int64_t part_bytes, struct err *e)
+open_hashes(struct reading *r, int64_t part_bytes, int kind, struct err *e)
 {
 	struct digest *d = r->d;
 
-	if ((r->whole = hash_open(HASH_SHA256 | HASH_MD5, e)) == NULL)
+	if ((r->whole = hash_open(kind | HASH_MD5, e)) == NULL)
 		return -1;
 	if (part_bytes == 0)
 		return 0;
@@ -97,8 +97,18 @@ open_hashes(struct reading *r, int64_t part_bytes, struct err *e)
 	return 0;
 }
 
+static void
+take_hashes(struct hash *h, int kind, struct digest *d)
+{
+	if (kind == HASH_SHA256)
+		hash_sha256(h, d->sha256);
+	else
+		hash_xxh3_128(h, d->xxh3_128);
+	hash_md5(h, d->md5);
+}
+
 int
-digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e)
+digest_file(int fd, int64_t part_bytes, int kind, struct digest *d, struct err *e)
 {
 	struct reading r = {.d = d};
 	struct stat st;
@@ -109,30 +119,27 @@ digest_file(int fd, int64_t part_bytes, struct digest *d, struct err *e)
 		err_sys(e, "looking at the file");
 	} else {
 		d->size_bytes = st.st_size;
-		rc = open_hashes(&r, part_bytes, e) == -1 ? -1 : read_all(fd, &r, e);
+		rc = open_hashes(&r, part_bytes, kind, e) == -1 ? -1 : read_all(fd, &r, e);
 	}
-	if (rc == 0) {
-		hash_sha256(r.whole, d->sha256);
-		hash_md5(r.whole, d->md5);
-	} else {
+	if (rc == 0)
+		take_hashes(r.whole, kind, d);
+	else
 		digest_free(d);
-	}
 	hash_close(r.whole);
 	hash_close(r.part);
 	return rc;
 }
 
 int
-digest_bytes(const void *p, size_t len, struct digest *d, struct err *e)
+digest_bytes(const void *p, size_t len, int kind, struct digest *d, struct err *e)
 {
-	struct hash *h = hash_open(HASH_SHA256 | HASH_MD5, e);
+	struct hash *h = hash_open(kind | HASH_MD5, e);
 
 	*d = (struct digest){.size_bytes = (int64_t)len};
 	if (h == NULL)
 		return -1;
 	hash_update(h, p, len);
-	hash_sha256(h, d->sha256);
-	hash_md5(h, d->md5);
+	take_hashes(h, kind, d);
 	hash_close(h);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
- * A file in parts passes through two hands: the calling thread reads it once, for the SHA-256 of
- * the whole and the MD5 of each part, and a few senders put the parts whose MD5 is known. What
- * arrived in an earlier process is compared by that MD5, and not sent again.
+ * A file in parts passes through two hands: the calling thread reads it once, for a hash of the
+ * whole and the MD5 of each part, and a few senders put the parts whose MD5 is known. What arrived
+ * in an earlier process is compared by that MD5, and not sent again.
  */
 #include "upload.h"
 
@@ -27,7 +27,8 @@ struct sending {
 	struct sync *s;
 	int fd;
 	struct stat st;
-	char *small; /* room for SYNC_LARGE bytes, or NULL */
+	char *small;	      /* room for SYNC_LARGE bytes, or NULL */
+	const char *xxh3_128; /* recorded of the bytes that have the row's SHA-256, or NULL */
 	struct json *metadata;
 	struct remote_source source;
 	struct digest digest;
@@ -81,6 +82,22 @@ open_file(struct sending *g, struct err *e)
 	return 0;
 }
 
+/* Measured together with the SHA-256 that is wanted: then that is the hash to compare. */
+static void
+find_baseline(struct sending *g)
+{
+	const char *sha256 = json_get_str(g->u->rec, "sha256");
+
+	if (sha256 != NULL && strcmp(sha256, g->u->row->sha256) == 0)
+		g->xxh3_128 = json_get_str(g->u->rec, "xxh3_128");
+}
+
+static int
+whole_kind(const struct sending *g)
+{
+	return g->xxh3_128 != NULL ? HASH_XXH3_128 : HASH_SHA256;
+}
+
 static int
 read_small(struct sending *g, struct err *e)
 {
@@ -94,7 +111,7 @@ read_small(struct sending *g, struct err *e)
 		    (size_t)n < size ? "shorter" : "longer");
 	g->source.fd = -1;
 	g->source.bytes = g->small;
-	return digest_bytes(g->small, size, &g->digest, e);
+	return digest_bytes(g->small, size, whole_kind(g), &g->digest, e);
 }
 
 /* Reads it whole; its bytes must be those that are recorded, where that is known. */
@@ -103,13 +120,16 @@ read_file(struct sending *g, int64_t part_bytes, struct err *e)
 {
 	const char *wanted = g->u->row->sha256;
 	bool small = g->small != NULL && g->source.size_bytes < SYNC_LARGE;
+	struct digest *d = &g->digest;
 
-	digest_free(&g->digest);
-	if ((small ? read_small(g, e) : digest_file(g->fd, part_bytes, &g->digest, e)) == -1)
+	digest_free(d);
+	if ((small ? read_small(g, e) : digest_file(g->fd, part_bytes, whole_kind(g), d, e)) == -1)
 		return -1;
-	if (wanted[0] != '\0' && strcmp(wanted, g->digest.sha256) != 0)
+	if (g->xxh3_128 != NULL && strcmp(g->xxh3_128, d->xxh3_128) == 0)
+		strcpy(d->sha256, wanted);
+	if (wanted[0] != '\0' && strcmp(wanted, d->sha256) != 0)
 		return refuse_bytes(g, e);
-	strcpy(g->source.sha256, g->digest.sha256);
+	strcpy(g->source.sha256, d->sha256);
 	return 0;
 }
 
@@ -406,13 +426,27 @@ hash_all(struct parts *p, struct hash *whole)
 	}
 }
 
+/* The file was what is recorded, or, where nothing is, what it was when the upload was begun. */
+static bool
+is_as_begun(const struct parts *p, struct hash *whole)
+{
+	char hex[HASH_SHA256_HEX];
+
+	if (p->g->xxh3_128 != NULL) {
+		hash_xxh3_128(whole, hex);
+		return strcmp(hex, p->g->xxh3_128) == 0;
+	}
+	hash_sha256(whole, hex);
+	return strcmp(hex, p->up.sha256) == 0;
+}
+
 /* 0 when every part is there and the file was what is recorded. */
 static int
 send_parts(struct parts *p, struct err *e)
 {
 	unsigned n = remote_can(p->g->s->remote)->parallel_parts ? SENDERS : 1, running = 0;
-	struct hash *whole = hash_open(HASH_SHA256, e);
-	char sha256[HASH_SHA256_HEX];
+	struct hash *whole = hash_open(whole_kind(p->g), e);
+	bool same;
 	pthread_t senders[SENDERS];
 
 	if (whole == NULL)
@@ -424,7 +458,7 @@ send_parts(struct parts *p, struct err *e)
 		hash_all(p, whole);
 	while (running > 0)
 		pthread_join(senders[--running], NULL);
-	hash_sha256(whole, sha256);
+	same = is_as_begun(p, whole);
 	hash_close(whole);
 	if (p->failed) {
 		*e = p->why;
@@ -432,7 +466,7 @@ send_parts(struct parts *p, struct err *e)
 	}
 	if (p->taken < p->n)
 		return err_sys(e, "starting threads");
-	return strcmp(sha256, p->up.sha256) == 0 ? 0 : refuse_bytes(p->g, e);
+	return same ? 0 : refuse_bytes(p->g, e);
 }
 
 static int
@@ -708,6 +742,7 @@ upload_recording(
 		.id = u->is_there ? u->there->id : NULL}};
 	int rc = open_file(&g, e);
 
+	find_baseline(&g);
 	sync_enter(u->s, g.source.size_bytes);
 	if (rc == 0 && can->object_max > 0 && g.source.size_bytes > can->object_max)
 		rc = err_item(e, P_TOO_LARGE,

@@ -12,6 +12,19 @@
 
 /* ---- digest_file ---- */
 
+/* What xxhsum says of a file. */
+static void
+xxhsum(const char *path, char hex[HASH_XXH3_128_HEX])
+{
+	char command[64];
+	FILE *f;
+
+	snprintf(command, sizeof command, "xxhsum -H2 - <%s", path);
+	ck_assert_ptr_nonnull(f = popen(command, "r"));
+	ck_assert_ptr_nonnull(fgets(hex, HASH_XXH3_128_HEX, f));
+	pclose(f);
+}
+
 /* What md5sum says of bytes of a file. */
 static void
 md5sum(const char *path, int64_t offset, int64_t len, char hex[HASH_MD5_HEX])
@@ -50,7 +63,7 @@ digest_is_right(int64_t size, int64_t part)
 
 	make_bytes("f", size);
 	fd = open("f", O_RDONLY);
-	ok(digest_file(fd, part, &d, &e));
+	ok(digest_file(fd, part, HASH_SHA256, &d, &e));
 	close(fd);
 	ck_assert_int_eq(d.size_bytes, size);
 	ck_assert_uint_eq(d.n_parts, (unsigned)n);
@@ -74,6 +87,31 @@ digest_is_right(int64_t size, int64_t part)
 	digest_free(&d);
 	ck_assert_ptr_null(d.parts);
 }
+
+START_TEST(the_baseline_instead_of_the_sha256)
+{
+	char hex[HASH_XXH3_128_HEX], md5[HASH_MD5_HEX], *text;
+	struct digest d;
+	int fd;
+
+	make_bytes("f", 3 * BLOCK + 1);
+	xxhsum("f", hex);
+	md5sum("f", 0, 3 * BLOCK + 1, md5);
+	fd = open("f", O_RDONLY);
+	ok(digest_file(fd, 0, HASH_XXH3_128, &d, &e));
+	ck_assert_str_eq(d.xxh3_128, hex);
+	ck_assert_str_eq(d.md5, md5);
+	ck_assert_str_eq(d.sha256, "");
+	digest_free(&d);
+	ck_assert_ptr_nonnull(text = malloc(3 * BLOCK + 1));
+	ck_assert_int_eq(pread(fd, text, 3 * BLOCK + 1, 0), 3 * BLOCK + 1);
+	ok(digest_bytes(text, 3 * BLOCK + 1, HASH_XXH3_128, &d, &e));
+	ck_assert_str_eq(d.xxh3_128, hex);
+	ck_assert_str_eq(d.md5, md5);
+	free(text);
+	close(fd);
+}
+END_TEST
 
 START_TEST(parts_end_at_before_and_behind_a_block)
 {
@@ -101,7 +139,7 @@ START_TEST(small_files_and_files_without_parts)
 	digest_is_right(7, 2);
 	digest_is_right(0, 5);
 	fd = open("f", O_RDONLY);
-	ok(digest_file(fd, 0, &d, &e));
+	ok(digest_file(fd, 0, HASH_SHA256, &d, &e));
 	close(fd);
 	ck_assert_str_eq(
 	    d.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -118,11 +156,11 @@ START_TEST(a_file_that_cannot_be_read_and_a_run_that_stops)
 
 	put_file("f", "abc", 3);
 	fd = open("f", O_WRONLY);
-	ck_assert_int_eq(digest_file(fd, 0, &d, &e), -1);
+	ck_assert_int_eq(digest_file(fd, 0, HASH_SHA256, &d, &e), -1);
 	close(fd);
 	fd = open("f", O_RDONLY);
 	atomic_store(&tool_stop, 2);
-	ck_assert_int_eq(digest_file(fd, 1, &d, &e), -1);
+	ck_assert_int_eq(digest_file(fd, 1, HASH_SHA256, &d, &e), -1);
 	ck_assert_int_eq(e.class, ERR_STOPPED);
 	ck_assert_ptr_null(d.parts);
 	close(fd);
@@ -206,7 +244,7 @@ START_TEST(by_the_tag_of_parts)
 
 	put_file("f", "abc", 3);
 	fd = open("f", O_RDONLY);
-	ok(digest_file(fd, 2, &d, &e));
+	ok(digest_file(fd, 2, HASH_SHA256, &d, &e));
 	close(fd);
 	digest_parts_tag(&d, o.tag);
 	is_proven(&o, &d, false, "parts", NULL);
@@ -283,6 +321,7 @@ END_TEST
 static void
 add(TCase *tc)
 {
+	tcase_add_test(tc, the_baseline_instead_of_the_sha256);
 	tcase_add_test(tc, parts_end_at_before_and_behind_a_block);
 	tcase_add_test(tc, small_files_and_files_without_parts);
 	tcase_add_test(tc, a_file_that_cannot_be_read_and_a_run_that_stops);
