@@ -96,16 +96,12 @@ buf_adds(struct buf *b, const char *s, struct err *e)
 }
 
 int
-buf_join(struct buf *b, struct err *e, ...)
+buf_add_each(struct buf *b, const char *const strings[], struct err *e)
 {
-	const char *s;
-	va_list ap;
 	int rc = 0;
 
-	va_start(ap, e);
-	while (rc == 0 && (s = va_arg(ap, const char *)) != NULL)
-		rc = buf_adds(b, s, e);
-	va_end(ap);
+	for (; rc == 0 && *strings != NULL; strings++)
+		rc = buf_adds(b, *strings, e);
 	return rc;
 }
 

@@ -28,7 +28,8 @@ struct buf {
 int buf_add(struct buf *b, const void *p, size_t len, struct err *e);
 int buf_adds(struct buf *b, const char *s, struct err *e);
 /* Strings, with a NULL behind the last: much cheaper than a format. */
-int buf_join(struct buf *b, struct err *e, ...) __attribute__((sentinel));
+int buf_add_each(struct buf *b, const char *const strings[], struct err *e);
+#define buf_join(b, e, ...) buf_add_each(b, (const char *const[]){__VA_ARGS__, NULL}, e)
 int buf_addf(struct buf *b, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Room for `more` bytes after len; they may be written directly, then len raised. */

@@ -177,7 +177,7 @@ canonical_query(const char *query, struct buf *out, struct err *e)
 	if (l.n > 0)
 		qsort(l.each, l.n, sizeof *l.each, by_name);
 	for (size_t i = 0; rc == 0 && i < l.n; i++)
-		rc = buf_join(out, e, i > 0 ? "&" : "", l.each[i].name, "=", l.each[i].value, NULL);
+		rc = buf_join(out, e, i > 0 ? "&" : "", l.each[i].name, "=", l.each[i].value);
 	parts_free(&l);
 	return rc;
 }
@@ -232,15 +232,15 @@ static int
 canonical_request(const struct sigv4_request *q, const struct parts *headers,
     const struct buf *names, struct buf *out, struct err *e)
 {
-	if (buf_join(out, e, q->method, "\n", q->path, "\n", NULL) == -1 ||
+	if (buf_join(out, e, q->method, "\n", q->path, "\n") == -1 ||
 	    canonical_query(q->query == NULL ? "" : q->query, out, e) == -1 ||
 	    buf_adds(out, "\n", e) == -1)
 		return -1;
 	for (size_t i = 0; i < headers->n; i++)
-		if (buf_join(out, e, headers->each[i].name, ":", headers->each[i].value, "\n",
-			NULL) == -1)
+		if (buf_join(out, e, headers->each[i].name, ":", headers->each[i].value, "\n") ==
+		    -1)
 			return -1;
-	return buf_join(out, e, "\n", names->data, "\n", q->payload, NULL);
+	return buf_join(out, e, "\n", names->data, "\n", q->payload);
 }
 
 /* "date;host;x-amz-date" */
@@ -248,7 +248,7 @@ static int
 join_names(const struct parts *headers, struct buf *out, struct err *e)
 {
 	for (size_t i = 0; i < headers->n; i++)
-		if (buf_join(out, e, i > 0 ? ";" : "", headers->each[i].name, NULL) == -1)
+		if (buf_join(out, e, i > 0 ? ";" : "", headers->each[i].name) == -1)
 			return -1;
 	return 0;
 }
@@ -295,14 +295,14 @@ static int
 write_lines(const struct sigv4 *s, const struct sigv4_request *q, const char *time,
     const char *scope, const struct buf *names, const char *hex, struct buf *lines, struct err *e)
 {
-	if (buf_join(lines, e, "x-amz-date: ", time, "\nx-amz-content-sha256: ", q->payload, "\n",
-		NULL) == -1)
+	if (buf_join(
+		lines, e, "x-amz-date: ", time, "\nx-amz-content-sha256: ", q->payload, "\n") == -1)
 		return -1;
 	if (s->session_token != NULL &&
-	    buf_join(lines, e, "x-amz-security-token: ", s->session_token, "\n", NULL) == -1)
+	    buf_join(lines, e, "x-amz-security-token: ", s->session_token, "\n") == -1)
 		return -1;
 	return buf_join(lines, e, "Authorization: AWS4-HMAC-SHA256 Credential=", s->access_key, "/",
-	    scope, ",SignedHeaders=", names->data, ",Signature=", hex, "\n", NULL);
+	    scope, ",SignedHeaders=", names->data, ",Signature=", hex, "\n");
 }
 
 int
