@@ -106,7 +106,7 @@ trap _finish EXIT
 # taken for TAP.
 _tell()
 {
-	echo "# $(tr '\n' ' ' <<<"$*")" >&2
+	printf '# %s\n' "${*//$'\n'/ }" >&2
 }
 
 _comment()

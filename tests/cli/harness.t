@@ -334,7 +334,7 @@ for setting in "FAULT_AT=x FAULT_MODE=kill" "FAULT_AT=1 FAULT_MODE=explode" "FAU
 	status "a fault that makes no sense is no fault that passes: $setting" 125
 done
 
-# --- lib.sh: a child test with one assertion; its report is in $out
+# --- lib.sh: a child test with one assertion; its report is in $out, and what it tells of failures in $errf
 child()
 {
 	mkdir -p child/tests/cli
@@ -344,7 +344,7 @@ child()
 		cat
 	} >child/tests/cli/child.t
 	REC_BIN=${child_bin:-} REC_WRAP=${child_wrap:-} run bash child/tests/cli/child.t
-	kept=$(sed -n 's/^# kept: //p' "$out")
+	kept=$(sed -n 's/^# kept: //p' "$errf")
 }
 fails()
 {
@@ -355,7 +355,7 @@ fails()
 
 while IFS='|' read -r name body; do
 	child <<<"$body; done_testing"
-	cp "$out" report
+	cat "$out" "$errf" >report
 	fails "$name"
 done <<'END'
 a command that fails|ok promise false
@@ -372,7 +372,7 @@ END
 child <<<'run sh -c "echo 1..9; echo ok 7; echo why >&2; exit 5"; is promise "one
 two" "one
 2"; done_testing'
-cp "$out" report
+cat "$out" "$errf" >report
 ok "a failure shows the command" grep -q '^# command: sh -c ' report
 ok "its status" grep -q '^# status: 5$' report
 ok "its stderr" grep -q '^#   why$' report
@@ -407,10 +407,10 @@ ok "a test runs in a folder of its own" grep -q '/rectools-child\.' child/where
 ok "which is removed when it passes" test ! -e "$(cat child/where)"
 
 child <<<'ok "fine" true'
-is "a test without done_testing fails" "$st $(grep -c 'before done_testing' "$out")" "1 1"
+is "a test without done_testing fails" "$st $(grep -c 'before done_testing' "$errf")" "1 1"
 rm -rf "$kept"
 child <<<'ok "fine" true; echo $no_such_variable; done_testing'
-is "a test that dies half way fails" "$st $(grep -c 'before done_testing' "$out")" "1 1"
+is "a test that dies half way fails" "$st $(grep -c 'before done_testing' "$errf")" "1 1"
 rm -rf "$kept"
 child <<<'done_testing'
 is "a test of nothing fails" "$st" 1

@@ -221,7 +221,8 @@ START_TEST(a_buffer_grows_and_is_nul_terminated_at_every_length)
 	ck_assert_int_eq(buf_adds(&b, "x=", &e), 0);
 	ck_assert_int_eq(buf_addf(&b, &e, "%d %s", 7, "days"), 0);
 	ck_assert_int_eq(buf_add(&b, NULL, 0, &e), 0);
-	ck_assert_str_eq(b.data, "x=7 days");
+	ck_assert_int_eq(buf_join(&b, &e, " or", "", " a week"), 0);
+	ck_assert_str_eq(b.data, "x=7 days or a week");
 	buf_free(&b);
 	ck_assert_ptr_null(b.data);
 	buf_free(&b);
