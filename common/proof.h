@@ -3,8 +3,8 @@
  *
  * By the remote's own hash (sha256, md5, or the tag that an upload in parts gets), else by reading
  * the object back. The local file may be read for it once (MD5), and a hash of the catalogue is
- * compared on the way: the baseline of fixity (XXH3-128) where there is one, since a SHA-256 costs
- * as much as sending the bytes.
+ * compared on the way: the baseline of fixity (XXH3-128) where there is one, at a tenth of the cost
+ * of a SHA-256.
  */
 #ifndef REC_PROOF_H
 #define REC_PROOF_H
@@ -16,7 +16,7 @@
 /* What is known of the bytes that should be there. */
 struct digest {
 	int64_t size_bytes;
-	char sha256[HASH_SHA256_HEX];	  /* of what should be there: always */
+	char sha256[HASH_SHA256_HEX];	  /* of what should be there */
 	char xxh3_128[HASH_XXH3_128_HEX]; /* "" when not asked for */
 	char md5[HASH_MD5_HEX];		  /* "" when not known */
 	int64_t part_bytes;		  /* 0: no parts */
@@ -26,8 +26,8 @@ struct digest {
 void digest_free(struct digest *d);
 
 /* Reads a file once: `kind` (HASH_SHA256 or HASH_XXH3_128) and MD5 of the whole and, with
- * part_bytes, MD5 of each part. -1 with an ERR_ITEM (unreadable, modified while it was read) or
- * ERR_STOPPED. */
+ * part_bytes, MD5 of each part. The SHA-256 is "" when it was not asked for: it is for the caller
+ * to fill in. -1 with an ERR_ITEM (unreadable, modified while it was read) or ERR_STOPPED. */
 int digest_file(int fd, int64_t part_bytes, int kind, struct digest *d, struct err *e);
 /* The same, without parts, of bytes in memory. */
 int digest_bytes(const void *p, size_t len, int kind, struct digest *d, struct err *e);

@@ -210,6 +210,22 @@ if have_radosgw; then
 	put_object() { s3 s3 cp --quiet "$2" "s3://shelf/top/$1"; }
 	drop_object() { s3 s3 rm --quiet "s3://shelf/top/$1"; }
 	push_tests s3://shelf/top
+
+	sox -n -r 48000 -b 24 -c 2 large.wav synth 45 sine 300
+	id=$(rec-meta add -q -C "$root" "$PWD/large.wav" | jq .id)
+	name=$(stored "$id")
+	large=$root/recordings/raw/$name
+	cp -p "$large" sound.wav
+	printf 'X' | dd of="$large" bs=1 seek=8000000 conv=notrunc 2>/dev/null
+	touch -r sound.wav "$large"
+	REC_PART_MB=5 run rec-sync push -C "$root" --remote s3://shelf/top
+	status "rot in a file that goes in parts: status" 1
+	is "rot in a file that goes in parts is told" "$(said)" "$id upload checksum_mismatch"
+	is "nothing of it is there, whole or in parts" "$(list_objects | grep -cF "$name") $(s3_curl GET '/shelf?uploads=' | grep -c UploadId)" "0 0"
+	cp -p sound.wav "$large"
+	REC_PART_MB=5 run rec-sync push -C "$root" --remote s3://shelf/top
+	jq_is "as it was recorded it goes in parts" 'select(.action) | [.id, .action, .proof]' "[$id,\"upload\",\"parts\"]"
+	is "and is there" "$(object "$id")" "$(file_sha "$id")"
 else
 	skip "push to S3" "no radosgw here"
 fi
